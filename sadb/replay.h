@@ -1,0 +1,53 @@
+/*
+ * The anti-replay window of an inbound SA (RFC 4303 3.4.3 and Appendix A2; RFC 4302 3.4.3).
+ * One worker owns it.
+ */
+#ifndef BITS_REPLAY_H
+#define BITS_REPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "drop.h"
+
+#define REPLAY_MIN     32
+#define REPLAY_MAX     4096
+#define REPLAY_DEFAULT 64
+
+struct replay {
+	uint64_t top;       /* highest number accepted; 0: none yet */
+	uint32_t size;      /* packets; 0: no replay protection (the check always says yes) */
+	uint32_t words;     /* of the bitmap, a power of two, one more word than size needs */
+	bool esn;
+	uint64_t *bitmap;   /* bit (seq mod 64*words): seen */
+};
+
+/**
+ * replay_init(win, size, esn):
+ * ${size} is 0 or REPLAY_MIN..REPLAY_MAX packets.  0, or -1 and errno (EINVAL, ENOMEM).  Allocates.
+ */
+int replay_init(struct replay *win, uint32_t size, bool esn);
+void replay_fini(struct replay *win);
+
+/**
+ * replay_infer(win, low):
+ * The full 64-bit number of a packet whose header carries ${low} (host order): RFC 4303 A2.2 with ESN, ${low}
+ * itself without.  Read-only.
+ */
+uint64_t replay_infer(const struct replay *win, uint32_t low);
+
+/**
+ * replay_check(win, seq):
+ * Would packet number ${seq} (full 64-bit value) be accepted by ${win}?  Read-only: call before the ICV is
+ * verified.  Returns DROP_NONE, DROP_REPLAY_OLD or DROP_REPLAY_DUP.  Number 0 is never accepted while the
+ * window is on (a sender begins with 1, RFC 4303 3.4.3), and with ESN never more than 2^63 ahead.
+ */
+enum drop replay_check(const struct replay *win, uint64_t seq);
+
+/**
+ * replay_advance(win, seq):
+ * Mark ${seq} as received and move the window.  Call after the ICV verified; checks again, since a burst may hold a
+ * number twice: returns as replay_check() does, and changes nothing unless DROP_NONE.
+ */
+enum drop replay_advance(struct replay *win, uint64_t seq);
+
+#endif

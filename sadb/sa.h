@@ -1,0 +1,127 @@
+/*
+ * A Security Association: what the operator said (struct sa_params, immutable), and the running state beside it.
+ *
+ * Life: sa_new() -> the loader binds the transform (xform_bind() in shim) -> published in a generation -> workers use
+ * it -> last sa_unref().  A generation holds one reference on each of its SAs; an SA that stays over a reload is the same
+ * object in both generations, so its numbers, window and counters go on.
+ */
+#ifndef BITS_SA_H
+#define BITS_SA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "addr.h"
+#include "alg.h"
+#include "crypto.h"
+#include "lifetime.h"
+#include "replay.h"
+#include "secret.h"
+#include "seq.h"
+
+/* Opaque types: the walk's own. */
+struct sa;
+struct pkt;
+struct walk;
+
+enum ipsec_proto { IPSEC_ESP = 50, IPSEC_AH = 51 };
+enum ipsec_mode { MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL };
+enum sa_dir { SA_DIR_ANY, SA_DIR_OUT, SA_DIR_IN };
+enum df_policy { DF_COPY, DF_CLEAR, DF_SET };
+
+#define SPI_MIN 256 /* 0 is never on the wire, 1..255 are IANA's (RFC 4303 2.1) */
+
+/* What a configuration line says.  Host order but for addresses. */
+struct sa_params {
+	enum ipsec_proto proto;
+	enum ipsec_mode mode;          /* MODE_TRANSPORT or MODE_TUNNEL */
+	enum sa_dir dir;               /* OUT for the first half of spi A:B, IN for the second, ANY for a lone one */
+	uint32_t spi;
+	struct ipaddr src, dst;        /* of the outer header; one family */
+	const struct alg *enc, *auth;  /* enc NULL: AH; auth NULL: AEAD */
+	struct secret *enckey, *authkey; /* one reference each; salt included */
+	uint32_t reqid;                /* 0: none */
+	bool esn;
+	uint32_t replay;               /* packets, 0: off */
+	uint16_t encap_sport, encap_dport; /* RFC 3948; 0: no UDP encapsulation */
+	uint32_t tfc;                  /* pad to this many octets (RFC 4303 2.7), 0: no */
+	uint8_t ahpad;                 /* AH ICV alignment over IPv4: 4 (RFC 4302) or 8 (Linux without align4) */
+	enum df_policy df;
+	bool ecn;                      /* RFC 6040 normal mode; false: compatibility mode */
+	int16_t dscp;                  /* -1: copy from the inner header, else 0..63 */
+	bool follow;                   /* follow the peer's address and port after a verified packet */
+	bool weak;                     /* the operator said `weak` */
+	struct lifetime soft, hard;
+};
+
+/** sa_params_init(p): all defaults (replay REPLAY_DEFAULT, ahpad 4, ecn on, dscp copy, df copy). */
+void sa_params_init(struct sa_params *p);
+/** sa_params_copy(to, from): references on the secrets are taken.  sa_params_fini drops them. */
+void sa_params_copy(struct sa_params *to, const struct sa_params *from);
+void sa_params_fini(struct sa_params *p);
+/** sa_params_eq(a, b): is it the same SA, keys and options included (dir apart)?  Then its state may be kept. */
+bool sa_params_eq(const struct sa_params *a, const struct sa_params *b);
+/** sa_params_same_key(a, b): same proto and same keys: two such SAs may never send both. */
+bool sa_params_same_key(const struct sa_params *a, const struct sa_params *b);
+/** sa_params_check(p): NULL, or a static sentence why this cannot be an SA (SPI range, NULL with no integrity, key
+ * lengths, families, replay size, weak without `weak`). */
+const char *sa_params_check(const struct sa_params *p);
+
+enum sa_state { SA_LARVAL, SA_MATURE, SA_DYING, SA_DEAD };
+
+/* Signature of a transform: handles ${n} packets of ${sa}; marks failures in pkt->drop and leaves those packets as
+ * they were read or wiped.  Runs on the worker that owns the SA's direction. */
+typedef void (*sa_xform)(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
+
+/* Counters of one direction; written by the owning worker, read by anyone (relaxed). */
+struct sa_counters {
+	uint64_t packets;
+	uint64_t octets;     /* of the payload before protection: RFC 4301 4.4.2.1's one stated rule */
+	uint64_t last_ms;    /* monotonic time of the last packet, 0: never */
+	uint64_t replay_old, replay_dup, auth_failed, other_failed;
+	uint64_t lost;       /* numbers the window passed by unseen (inbound) */
+};
+
+struct sa {
+	/* hot: what each packet touches */
+	sa_xform seal;             /* outbound: chosen once by protocol, mode and family */
+	sa_xform open;             /* inbound */
+	struct crypto *out, *in;   /* NULL in the direction the SA does not serve */
+	uint32_t state;            /* enum sa_state, atomic */
+	uint32_t spi;
+	bool limited;              /* has any soft or hard limit */
+	bool soft_said;            /* the soft event was raised */
+	struct seq seq;
+	struct replay replay;
+	struct sa_counters cout, cin;
+	uint64_t added_ms;         /* monotonic */
+
+	/* cold */
+	struct sa_params p;        /* p.dir resolved: OUT, IN or ANY (both) */
+	uint64_t block;            /* numbers reserved at a time; control thread */
+	char fp[33];               /* seqstore fingerprint, "" when nothing needs reserving */
+	uint64_t pmtu;             /* path MTU of the outer packet, 0: the NIC's */
+	unsigned refs;             /* atomic */
+};
+
+/**
+ * sa_new(p, now):
+ * An SA of the (checked) parameters ${p}, copied, one reference; contexts for the directions p->dir allows, window and
+ * numbers fresh, nothing reserved, state MATURE.  NULL and errno.  Control thread.
+ */
+struct sa *sa_new(const struct sa_params *p, uint64_t now);
+struct sa *sa_ref(struct sa *sa);
+void sa_unref(struct sa *sa);
+
+/** sa_footprint(sa): octets of memory of it, contexts included. */
+size_t sa_footprint(const struct sa *sa);
+
+static inline bool
+sa_usable(const struct sa *sa)
+{
+	return __atomic_load_n(&sa->state, __ATOMIC_RELAXED) <= SA_DYING;
+}
+
+/** sa_state_name(state): "larval", "mature", "dying", "dead". */
+const char *sa_state_name(enum sa_state s);
+
+#endif

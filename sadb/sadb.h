@@ -1,0 +1,40 @@
+/*
+ * The SAD: the SAs of one generation, immutable once built, so that workers read it without a lock.
+ */
+#ifndef BITS_SADB_H
+#define BITS_SADB_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "sa.h"
+
+/* Opaque types. */
+struct sadb;
+
+/**
+ * sadb_new(sas, n):
+ * A SAD of ${n} SAs in that order; takes a reference on each.  NULL and errno; EEXIST when two have the same
+ * (proto, SPI, dst).  Cost O(n).  Control thread.
+ */
+struct sadb *sadb_new(struct sa *const *sas, size_t n);
+void sadb_free(struct sadb *db);
+
+size_t sadb_count(const struct sadb *db);
+struct sa *sadb_at(const struct sadb *db, size_t i); /* in the order given; no reference taken */
+
+/**
+ * sadb_in(db, proto, spi, dst):
+ * The SA an inbound packet names (RFC 4301 4.1: SPI, with protocol and destination as tie-breaks), or NULL.  Never an SA
+ * of direction OUT.  Workers; O(1).
+ */
+struct sa *sadb_in(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst);
+
+/**
+ * sadb_out(db, proto, mode, src, dst, reqid):
+ * The SA to send by: the first usable one, in order, with these end points.  ${src} af 0: any source.  ${reqid} 0: any.
+ * Never an SA of direction IN.  NULL: none (then acquire).  Workers; on a flow cache miss only.
+ */
+struct sa *sadb_out(const struct sadb *db, enum ipsec_proto proto, enum ipsec_mode mode, const struct ipaddr *src,
+    const struct ipaddr *dst, uint32_t reqid);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Outbound sequence numbers (RFC 4303 2.2, 3.3.3).  A number is handed out once, ever: it must lie below what the
+ * state directory has durably reserved, so that a restart can go on above it (and a counter-mode IV, which is the
+ * number, never repeats).  One worker takes; the control thread raises the reservation.
+ */
+#ifndef BITS_SEQ_H
+#define BITS_SEQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "drop.h"
+
+struct seq {
+	uint64_t next;      /* number the next packet gets; a new SA starts at 1.  Written by the worker */
+	uint64_t reserved;  /* numbers below it may be used.  Written by the control thread (atomic) */
+	uint64_t last;      /* the last number there is: 2^32 - 1, or 2^64 - 1 with ESN */
+	bool low;           /* set once when half of the reservation is used, until seq_reserve() */
+};
+
+/** seq_init(s, esn): next 1, nothing reserved. */
+void seq_init(struct seq *s, bool esn);
+
+/** seq_reserve(s, upto): numbers below ${upto} may be used from now on.  Control thread. */
+void seq_reserve(struct seq *s, uint64_t upto);
+
+/**
+ * seq_take(s, out):
+ * The next number in *${out}.  DROP_NONE, DROP_SEQ_EXHAUSTED (for ever) or DROP_SEQ_UNRESERVED (until the control
+ * thread reserves more); never the same number twice.  The owning worker.
+ */
+enum drop seq_take(struct seq *s, uint64_t *out);
+
+/**
+ * seq_running_low(s, block):
+ * True once when fewer than ${block}/2 numbers of the reservation are left: time to ask for more.
+ */
+bool seq_running_low(struct seq *s, uint64_t block);
+
+#endif

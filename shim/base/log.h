@@ -1,0 +1,24 @@
+/*
+ * The log, with OpenBSD's names.  stderr in the foreground, syslog otherwise.  Never a key, never per packet: what a remote
+ * sender can trigger goes through the event ring, which is rate-limited.
+ */
+#ifndef BITS_LOG_H
+#define BITS_LOG_H
+
+#include <stdbool.h>
+
+/**
+ * log_init(name, foreground, verbose, tokens):
+ * ${tokens}: comma-separated debug topics ("nic,ctl,sa" or "all"), NULL: none.
+ */
+void log_init(const char *name, bool foreground, int verbose, const char *tokens);
+
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* adds strerror(errno) */
+void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** log_debug(topic, fmt): only when ${topic} is among the tokens. */
+void log_debug(const char *topic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* adds strerror(errno) */
+_Noreturn void fatalx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

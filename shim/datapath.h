@@ -1,0 +1,172 @@
+/*
+ * The walk: read this first.
+ *
+ *      host's IP stack                                              host's IP stack
+ *           | upper edge (TAP)                                           ^ upper edge
+ *           v                                                            |
+ *   outbound.c   1 classify          octets -> flowkey, offsets     inbound.c   8 deliver
+ *                2 policy            flow cache, SPD                            7 policy check after opening
+ *                3 choose SAs        or acquire and drop                        6 classify what came out, again from 2
+ *                4 fit               too big: ICMP to the host, or fragments    5 replay window moves
+ *                5 seal              ESP/AH, once per step of the bundle        4 open: ICV, decrypt
+ *                6 address           link address of a tunnel's next hop        3 replay check
+ *                7 send                                                         2 find the SA
+ *                8 account           every packet, one reason                   1 classify, reassemble
+ *           |                                                            ^
+ *           v lower edge (AF_PACKET)                                     | lower edge
+ *          wire                                                         wire
+ *
+ * Words: outbound = from the host, leaves by the lower edge; inbound = from the wire, leaves by the upper edge.  "rx" and
+ * "tx" are used only inside an edge.
+ *
+ * Everything below runs on a worker, takes bursts, and neither allocates, locks, logs, reads the clock nor makes a system
+ * call (the edges do).  Time and randomness come in by struct walk, so that a replay, a fuzzer and a unit test run this very code.
+ */
+#ifndef BITS_DATAPATH_H
+#define BITS_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "drop.h"
+#include "pkt.h"
+#include "stats.h"
+
+/* Opaque types. */
+struct crypto_esp_job;
+struct edge;
+struct events;
+struct flowcache;
+struct gen;
+struct ipaddr;
+struct nexthops;
+struct reasm;
+struct rng;
+struct sa;
+
+/* What a worker walks with.  Nothing in it is shared with another worker but what gen points at. */
+struct walk {
+	const struct gen *gen;           /* the generation for this burst */
+	const struct nexthops *nexthops; /* NULL: keep the frame's own link addresses (replay) */
+	struct edge *upper, *lower;
+	struct pktpool *pool;
+	struct flowcache *cache;
+	struct reasm *reasm;             /* datagrams being put together; NULL: fragments are not reassembled */
+	struct events *events;           /* NULL: nobody listens */
+	struct stats *stats;
+	struct rng *rng;
+	uint64_t now;                    /* ms, read once a burst by the caller */
+	uint32_t mtu;                    /* of the lower edge, octets of IP packet */
+	uint16_t ipid;                   /* IPv4 ID of the next outer header */
+	bool running;                    /* false: everything read is dropped as NOT_RUNNING */
+	/* told of each packet when the walk is done with it (replay's verdict table, capture); may be NULL */
+	void (*verdict)(void *ctx, enum dir dir, const struct pkt *p);
+	void *verdict_ctx;
+};
+
+/* outbound.c, inbound.c: the two lines above.  The burst is consumed: sent, dropped or held, counted and freed. */
+void outbound_burst(struct walk *w, struct burst *b);
+void inbound_burst(struct walk *w, struct burst *b);
+
+/* classify.c */
+
+/**
+ * classify(p, dir):
+ * Reads link, IP, extension and next layer headers of ${p} strictly, fills key, offsets and etype; cuts link padding behind
+ * the IP packet.  Returns DROP_NONE, TRUNCATED, BAD_HEADER or HEADER_CHAIN; bounded work (at most CLASSIFY_HEADERS_MAX
+ * extension headers).
+ */
+enum drop classify(struct pkt *p, enum dir dir);
+#define CLASSIFY_HEADERS_MAX 16
+
+/** classify_burst(b, dir): classify() each packet that has no drop yet, into its drop. */
+void classify_burst(struct burst *b, enum dir dir);
+
+/** flow_label(p): IPv6 flow label for audit events; 0 for IPv4. */
+uint32_t flow_label(const struct pkt *p);
+
+/* passthru.c */
+
+/**
+ * passthru(p, b):
+ * Is ${p} (classified) one of the built-in kinds of traffic?  Its kind in *${b}.
+ */
+bool passthru(const struct pkt *p, enum builtin *b);
+
+/* policy_lookup.c */
+
+/** policy_burst(w, b, dir): sets policy, sa[] and bypass or drop of each packet (inbound: clear packets only, chain empty). */
+void policy_burst(struct walk *w, struct burst *b, enum dir dir);
+
+/** policy_opened(w, p): the check after opening (RFC 4301 5.2 step 4): DROP_NONE, SELECTOR_MISMATCH, ... */
+enum drop policy_opened(struct walk *w, struct pkt *p);
+
+/* xform.c */
+
+/**
+ * xform_bind(sa):
+ * Chooses sa->seal and sa->open by protocol and mode.  Control thread, before the SA is published.
+ */
+void xform_bind(struct sa *sa);
+
+/** xform_overhead(sa, inner): octets a packet of ${inner} octets (whole IP packet) has after ${sa}'s protection. */
+uint32_t xform_overhead(const struct sa *sa, uint32_t inner);
+
+/** xform_fit(sa, mtu): the largest IP packet that is at most ${mtu} octets after ${sa}'s protection; 0: none is. */
+uint32_t xform_fit(const struct sa *sa, uint32_t mtu);
+
+/** xform_begin(sa, w, octets): state and lifetime check before a packet of ${octets}: DROP_NONE, SA_EXPIRED.  Counts on success are
+ * the transform's own. */
+enum drop xform_begin(struct sa *sa, struct walk *w);
+
+/** xform_account(sa, w, c, octets): a packet went through: counters, lifetimes, events. */
+void xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_t octets);
+
+/* esp_out.c, esp_in.c (RFC 4303), ah_out.c, ah_in.c (RFC 4302): signatures of sa_xform.
+ * Seal: ${p} is classified.  Open: p->l4 is the offset of the ESP or AH header; afterwards ${p} has to be classified anew. */
+void esp_seal_transport(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
+void esp_seal_tunnel(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
+void esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
+
+/* tunnel.c */
+
+/**
+ * tunnel_push(sa, p, room, proto, w):
+ * Puts an outer header of ${sa} (RFC 4301 5.1.2, RFC 6040) in front of the IP packet of ${p}, with ${room} octets free between the
+ * two and next header ${proto}; the link header moves to the front and gets the outer family's EtherType.  The outer length is
+ * set by tunnel_finish().  DROP_NONE or NO_ROOM.
+ */
+enum drop tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t proto, struct walk *w);
+
+/** tunnel_pop(sa, p, inner, next, af): takes everything between the link header and offset ${inner} off; applies RFC 6040 4.2 to the inner ECN
+ * field.  DROP_NONE, BAD_INNER, ECN. */
+enum drop tunnel_pop(struct pkt *p, uint32_t inner, uint8_t outer_tos);
+
+/** ip_finish(p): sets the outer IP header's length to the frame's, and the IPv4 checksum. */
+void ip_finish(struct pkt *p);
+
+/* pmtu.c */
+
+/** pmtu_fit(w, p): does ${p} fit the lower edge after protection by p->sa[]?  DROP_NONE; TOO_BIG after queueing an ICMP
+ * message to the host in ${up} (when there is room there). */
+enum drop pmtu_fit(struct walk *w, struct pkt *p, struct burst *up);
+
+/** icmp_too_big(w, p, mtu): an ICMP "fragmentation needed" (RFC 792, 1191) or ICMPv6 "packet too big" (RFC 4443) about ${p} for its
+ * sender, as a new packet; NULL: none may be sent (p is an ICMP error itself, multicast, a later fragment) or no buffer. */
+struct pkt *icmp_too_big(struct walk *w, const struct pkt *p, uint32_t mtu);
+
+/* cksum.c */
+
+/** cksum_add(sum, octets, len): adds to a one's complement sum (RFC 1071); all pieces but the last are of even length.
+ * cksum_fold(sum): the checksum, as a host order value to put16(). */
+uint64_t cksum_add(uint64_t sum, const uint8_t *octets, size_t len);
+uint16_t cksum_fold(uint64_t sum);
+/** cksum_ip4(h, hlen): checksum of an IPv4 header whose checksum field counts as zero; host order value to put16(). */
+uint16_t cksum_ip4(const uint8_t *h, size_t hlen);
+
+/* account.c */
+
+/** account_burst(w, b, dir): the last line of both walks: counts each packet of ${b} under one reason, tells verdict and audit
+ * events, frees it.  Packets marked HELD are left to their holder. */
+void account_burst(struct walk *w, struct burst *b, enum dir dir);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * An edge of the bump, whatever is behind it: the host (TAP), the wire (AF_PACKET), a capture file, arrays in memory.
+ * The walk sees only this table; edges are exchangeable.
+ *
+ * Life: *_new() -> bind -> restart -> (receive and send bursts) -> pause -> unbind -> free.  bind and unbind are the only places
+ * that open and close a descriptor.  receive and send run on one worker; the others on the control thread while
+ * the worker is paused, but for caps, which anyone may call.
+ */
+#ifndef BITS_EDGE_H
+#define BITS_EDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "pkt.h"
+
+/* What an edge tells of itself (NDIS: answers to queries). */
+struct edge_caps {
+	uint32_t mtu;          /* largest IP packet, octets */
+	uint8_t mac[6];        /* all zero: none */
+	bool link;             /* up */
+	uint8_t linktype;      /* enum pkt_link */
+};
+
+struct edge;
+
+struct edge_ops {
+	const char *name;                                /* "tap", "packet", "pcap", "mem" */
+	int (*bind)(struct edge *e);                     /* 0, or -1 and errno; logs what failed */
+	void (*unbind)(struct edge *e);                  /* on return nobody holds the device */
+	int (*restart)(struct edge *e);                  /* begin to pass packets */
+	void (*pause)(struct edge *e);                   /* stop; packets in the device's queue are thrown away by restart */
+	/* At most ${max} frames from the device into ${b} (n counts up from 0), each a new packet of ${pool}.  Never blocks.
+	 * Number of frames; 0: nothing there now; -1 and errno: the device is gone (ENODEV, ENXIO, EBADFD). */
+	int (*recv_burst)(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max);
+	/* Send every packet of ${b} whose drop is DROP_NONE; one that cannot go gets EDGE_FULL, EDGE_ERROR or LINK_DOWN.  The burst
+	 * keeps its packets.  Number sent. */
+	unsigned (*send_burst)(struct edge *e, struct burst *b);
+	int (*fds)(const struct edge *e, int *fd, int max); /* descriptors to wait for (EPOLLIN); count, 0: none (pcap, mem) */
+	void (*caps)(const struct edge *e, struct edge_caps *c);
+	void (*free)(struct edge *e);
+};
+
+struct edge {
+	const struct edge_ops *ops;
+	bool bound;
+	bool running;
+};
+
+static inline int edge_bind(struct edge *e) { return e->ops->bind(e); }
+static inline void edge_unbind(struct edge *e) { e->ops->unbind(e); }
+static inline int edge_restart(struct edge *e) { return e->ops->restart(e); }
+static inline void edge_pause(struct edge *e) { e->ops->pause(e); }
+static inline int edge_fds(const struct edge *e, int *fd, int max) { return e->ops->fds(e, fd, max); }
+static inline void edge_caps(const struct edge *e, struct edge_caps *c) { e->ops->caps(e, c); }
+static inline void edge_free(struct edge *e) { if (e) e->ops->free(e); }
+
+static inline int
+edge_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	b->n = 0;
+	return e->ops->recv_burst(e, pool, b, max > BURST_MAX ? BURST_MAX : max);
+}
+
+static inline unsigned
+edge_send(struct edge *e, struct burst *b)
+{
+	return b->n ? e->ops->send_burst(e, b) : 0;
+}
+
+/*
+ * The back ends.  Each *_new() returns NULL and errno, and opens nothing.
+ */
+
+/* upper_tap.c: the host's side.  Creates or re-attaches the persistent TAP ${name} in the network namespace ${netns_fd}
+ * (-1: the caller's).  unbind leaves it persistent, carrier off. */
+struct edge *edge_tap_new(const char *name, int netns_fd);
+/** edge_tap_carrier(e, up): the TAP's carrier (TUNSETCARRIER); 0 or -1 and errno. */
+int edge_tap_carrier(struct edge *e, bool up);
+/** edge_tap_destroy(e): unbind, and the TAP goes away. */
+void edge_tap_destroy(struct edge *e);
+
+/* lower_packet.c: the wire.  AF_PACKET on NIC ${name} in ${netns_fd} (-1: the caller's).  Own frames never come back
+ * (PACKET_IGNORE_OUTGOING); partial checksums and stripped tags are made whole before a frame is handed out. */
+struct edge *edge_packet_new(const char *name, int netns_fd);
+
+/* edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number. */
+struct edge *edge_pcap_new(const char *in, const char *out, uint32_t mtu);
+/** edge_pcap_peek(e, ts): time stamp (ns) of the next packet; false at the end of the file or after an error. */
+bool edge_pcap_peek(struct edge *e, uint64_t *ts);
+/** edge_pcap_error(e): NULL, or what is wrong with the file ("A.pcap: packet 7: ..."); owned by the edge. */
+const char *edge_pcap_error(const struct edge *e);
+
+/* edge_mem.c: frames given by edge_mem_give() come out of receive; sent frames are kept for edge_mem_take(). */
+struct edge *edge_mem_new(enum pkt_link link, uint32_t mtu);
+int edge_mem_give(struct edge *e, const void *frame, uint32_t len);
+/** edge_mem_take(e, frame, cap): the oldest frame sent, copied; its length, or -1 when there is none. */
+int edge_mem_take(struct edge *e, void *frame, uint32_t cap);
+/** edge_mem_fail(e, d): from now on each send fails with ${d} (DROP_NONE: works again). */
+void edge_mem_fail(struct edge *e, enum drop d);
+
+#endif

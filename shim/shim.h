@@ -1,0 +1,76 @@
+/*
+ * The bump's life: owns both edges, the workers and the current generation.
+ *
+ *      HALTED --init--> PAUSED --restart--> RUNNING --pause--> PAUSING --drained--> PAUSED
+ *        ^                 |                    |                                     |
+ *        +----- halt ------+                    +--- an edge is gone --> PAUSED, retried with back-off
+ *
+ * Contract (NDIS: a miniport's states):
+ *   HALTED   no edge bound, no worker.  Next: PAUSED (shim_init).
+ *   PAUSED   both edges bound, or being retried; workers wait; nothing passes, in clear or protected: what is read is counted
+ *            NOT_RUNNING.  Next: RUNNING (shim_restart), HALTED (shim_halt).
+ *   RUNNING  bursts pass by the current generation.  Next: PAUSING.
+ *   PAUSING  no new burst begins; ends when each worker has finished the one in hand.  Next: PAUSED.
+ * There is no "open" state.  Transitions happen in shim_to() only, which asserts.
+ *
+ * All functions: control thread, unless said otherwise.
+ */
+#ifndef BITS_SHIM_H
+#define BITS_SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "edge.h"
+#include "gen.h"
+#include "nexthop.h"
+#include "stats.h"
+
+enum shim_state { SHIM_HALTED, SHIM_PAUSED, SHIM_RUNNING, SHIM_PAUSING };
+
+/* Opaque types. */
+struct event;
+struct shim;
+
+/** shim_new(upper, lower): takes both edges.  NULL and errno.  HALTED, with an empty generation (discards everything). */
+struct shim *shim_new(struct edge *upper, struct edge *lower);
+void shim_free(struct shim *s);
+
+/** shim_init(s): binds both edges, starts the worker.  HALTED -> PAUSED.  0, or -1 and errno (logged; still HALTED). */
+int shim_init(struct shim *s);
+/** shim_restart(s): PAUSED -> RUNNING.  0, or -1 and errno. */
+int shim_restart(struct shim *s);
+/** shim_pause(s): RUNNING -> PAUSING -> PAUSED; returns when no packet is in flight. */
+void shim_pause(struct shim *s);
+/** shim_halt(s): PAUSED -> HALTED: worker ended, edges unbound.  From RUNNING it pauses first. */
+void shim_halt(struct shim *s);
+
+enum shim_state shim_state(const struct shim *s);
+const char *shim_state_name(enum shim_state st);
+
+/** shim_gen(s): the generation in force.  Control thread: stays valid until its next shim_publish(). */
+const struct gen *shim_gen(const struct shim *s);
+
+/** shim_publish(s, g): ${g} decides from the next burst on.  Returns when no worker uses the old one, which is freed. */
+void shim_publish(struct shim *s, struct gen *g);
+
+/** shim_publish_nexthops(s, t): the same for next hops. */
+void shim_publish_nexthops(struct shim *s, struct nexthops *t);
+
+/** shim_stats(s, sum): counters of all workers. */
+void shim_stats(const struct shim *s, struct stats *sum);
+void shim_cache_stats(const struct shim *s, uint64_t *hits, uint64_t *misses);
+
+/** shim_set_mtu(s, mtu): the lower edge's MTU changed. */
+void shim_set_mtu(struct shim *s, uint32_t mtu);
+
+/** shim_event_fd(s): readable when events wait or an edge is gone; shim_event_next() pops one, false: none left. */
+int shim_event_fd(const struct shim *s);
+bool shim_event_next(struct shim *s, struct event *ev);
+
+/** shim_edge_gone(s): true once after a worker found an edge gone (the state is then PAUSED). */
+bool shim_edge_gone(struct shim *s);
+
+struct edge *shim_upper(struct shim *s);
+struct edge *shim_lower(struct shim *s);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * ipsec.conf: text -> rules and SAs, and back.  conf_lex.c makes tokens (macros, includes, continuation lines, secrecy
+ * check of files), conf_parse.c reads statements by recursive descent and expands lists, conf_print.c writes what it
+ * read, conf_check.c looks at a whole set.  On any error nothing of the text is used; several errors are reported.
+ */
+#ifndef BITS_CONF_H
+#define BITS_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include "policy.h"
+#include "sa.h"
+
+/* What was found wrong, and where. */
+struct diag {
+	char *file;
+	unsigned line, col;   /* from 1; 0: the file as a whole */
+	bool warning;         /* said, and no reason to refuse */
+	char *text;           /* "what is wrong, near 'token'; what would be right" */
+};
+
+struct diags {
+	struct diag *d;
+	size_t n;
+	size_t errors;        /* that are no warnings */
+};
+
+void diags_add(struct diags *ds, const char *file, unsigned line, unsigned col, bool warning, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+/** diags_print(ds, out): one line each, "file:line:col: text" ("file: text" without a line; "warning: " before a warning's text). */
+void diags_print(const struct diags *ds, FILE *out);
+void diags_free(struct diags *ds);
+
+/* Statements that are understood, printed back, and refused at load with a reason: ike, tcpmd5, ipcomp. */
+struct conf_foreign {
+	char *text;           /* canonical form */
+	char *why;
+	char *file;
+	unsigned line, col;
+};
+
+/* A text's content, in its order, lists expanded. */
+struct conf {
+	struct policy **rule;
+	size_t nrules;
+	struct sa_params *sa;
+	size_t nsas;
+	struct { char *file; unsigned line, col; } *rule_at, *sa_at; /* where each came from */
+	struct conf_foreign *foreign;
+	size_t nforeign;
+	enum builtin_set builtin[BUILTIN_MAX];
+	bool builtin_said[BUILTIN_MAX];
+};
+
+void conf_init(struct conf *c);
+void conf_free(struct conf *c);
+
+struct conf_opts {
+	const char *const *macros;   /* "name=value" strings that win over the file's own, NULL-terminated; or NULL */
+	bool no_files;               /* refuse include and `file "..."` keys: text that came over the control socket */
+	bool any_owner;              /* skip the check that only the owner (root or the caller) can read a file with keys */
+	/* addresses of a host or interface name, at most cap into out; number of them, -1: no such name.  NULL: numeric
+	 * addresses only. */
+	int (*resolve)(void *ctx, const char *name, struct ipaddr *out, int cap);
+	void *ctx;
+};
+
+/**
+ * conf_parse_file(path, o, c, ds):
+ * Reads ${path} ("-": standard input, named "stdin") and appends to ${c}.  0; -1 when ds->errors, and ${c} is then as
+ * before the call.
+ */
+int conf_parse_file(const char *path, const struct conf_opts *o, struct conf *c, struct diags *ds);
+
+/** conf_parse_text(name, text, len, o, c, ds): the same from memory. */
+int conf_parse_text(const char *name, const char *text, size_t len, const struct conf_opts *o, struct conf *c,
+    struct diags *ds);
+
+/**
+ * conf_check(c, ds):
+ * What only a whole set can show: two SAs of one (proto, SPI, dst), one key in two SAs that may send, foreign statements
+ * (refused), rules wholly shadowed (warning), PROTECT rules that no SA serves (warning with `reqid`, not for acquire).
+ * 0 or -1 as above.
+ */
+int conf_check(const struct conf *c, struct diags *ds);
+
+/** conf_load(path, o, c, ds): conf_parse_file() and then conf_check(): what -f does. */
+int conf_load(const char *path, const struct conf_opts *o, struct conf *c, struct diags *ds);
+
+/** conf_print_rule(p, out), conf_print_sa(p, keys, out): one canonical statement and a newline; feeding it back gives an
+ * equal rule or SA.  Without ${keys} the key words are left out (that text then does not load). */
+void conf_print_rule(const struct policy *p, FILE *out);
+void conf_print_sa(const struct sa_params *p, bool keys, FILE *out);
+/** conf_print_builtin(b, s, out): "builtin arp type bypass". */
+void conf_print_builtin(enum builtin b, enum builtin_set s, FILE *out);
+/** conf_print(c, keys, out): all of ${c}: SAs, built-ins that were said, rules, foreign statements. */
+void conf_print(const struct conf *c, bool keys, FILE *out);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * One rule of the SPD: direction, selector, action, and for PROTECT the template of the SAs it needs.
+ *
+ * A policy is shared by generations: a rule that stays over a reload is the same object, so its counters go on.
+ */
+#ifndef BITS_POLICY_H
+#define BITS_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "sa.h"
+#include "selector.h"
+
+enum policy_action { ACT_DISCARD, ACT_BYPASS, ACT_PROTECT };
+
+/* The word behind `type`; the action follows from it. */
+enum flow_type { FLOW_REQUIRE, FLOW_USE, FLOW_ACQUIRE, FLOW_DONTACQ, FLOW_BYPASS, FLOW_DENY };
+
+#define POLICY_STEPS_MAX 4 /* SAs in a bundle */
+
+/* One SA a packet must pass.  Outbound steps are applied in this order, so the last is outermost. */
+struct sa_template {
+	enum ipsec_proto proto;
+	enum ipsec_mode mode;
+	struct ipaddr local, peer; /* tunnel: end points; peer af 0: the packet's own (transport); local af 0: any */
+	uint32_t reqid;            /* 0: any */
+};
+
+/* Packets and octets one rule decided; each direction is written by its worker, read by anyone (relaxed). */
+struct policy_counters { uint64_t packets, octets, last_ms; };
+
+struct policy {
+	/* hot */
+	struct selector sel;
+	uint8_t dirs;              /* bit (1 << DIR_OUT) | bit (1 << DIR_IN) */
+	uint8_t action;            /* enum policy_action */
+	uint8_t type;              /* enum flow_type */
+	uint8_t nsteps;
+	struct sa_template step[POLICY_STEPS_MAX];
+	struct policy_counters count[2]; /* by enum dir */
+
+	/* cold */
+	bool proto_said, mode_said; /* what of the template the line spelled out; for printing */
+	char *srcid, *dstid;        /* parsed and printed, for OpenBSD's files; NULL: none */
+	unsigned refs;              /* atomic */
+};
+
+/** policy_new(): a bypass rule for everything both ways, one reference; NULL and ENOMEM. */
+struct policy *policy_new(void);
+struct policy *policy_ref(struct policy *p);
+void policy_unref(struct policy *p);
+
+/** policy_eq(a, b): same rule (counters apart)? */
+bool policy_eq(const struct policy *a, const struct policy *b);
+
+/** policy_check(p): NULL, or a static sentence why this cannot be a rule. */
+const char *policy_check(const struct policy *p);
+
+/**
+ * policy_sa_fits(p, chain, n):
+ * Inbound: the packet came through ${n} SAs, outermost first.  Are they just what ${p}'s template asks, in that order?
+ * Local and peer are the SA's dst and src then.
+ */
+bool policy_sa_fits(const struct policy *p, struct sa *const *chain, unsigned n);
+
+const char *flow_type_name(enum flow_type t);
+const char *action_name(enum policy_action a);
+
+/*
+ * Built-in rules: what a host cannot live without and policy cannot sensibly name.  They are looked at before the
+ * operator's rules; each can be set to bypass, deny, or none (then the operator's rules decide, or for non-IP: discard).
+ * X(CONSTANT, name, sentence)
+ */
+#define BUILTINS(X)                                                                                       \
+	X(ARP, arp, "ARP (EtherType 0x0806)")                                                             \
+	X(NONIP, nonip, "other frames that are not IP (LLDP, EAPOL, spanning tree, ...)")                 \
+	X(ND, nd, "IPv6 neighbour and router discovery (ICMPv6 133-137, hop limit 255)")                  \
+	X(MLD, mld, "IPv6 multicast listener reports (ICMPv6 130-132 and 143, hop limit 1)")              \
+	X(DHCP, dhcp, "DHCPv4 (UDP 68 <-> 67)")                                                           \
+	X(DHCP6, dhcp6, "DHCPv6 (UDP 546 <-> 547, link-local)")
+
+enum builtin {
+#define X(id, name, text) BUILTIN_##id,
+	BUILTINS(X)
+#undef X
+	BUILTIN_MAX
+};
+
+enum builtin_set { BUILTIN_BYPASS, BUILTIN_DENY, BUILTIN_NONE };
+
+const char *builtin_name(enum builtin b);
+const char *builtin_text(enum builtin b);
+int builtin_number(const char *name); /* -1: none of that name */
+const char *builtin_set_name(enum builtin_set s); /* "bypass", "deny", "none" */
+
+#endif
