@@ -42,6 +42,7 @@ struct nexthops;
 struct reasm;
 struct rng;
 struct sa;
+struct sa_counters;
 
 /* What a worker walks with.  Nothing in it is shared with another worker but what gen points at. */
 struct walk {
@@ -57,6 +58,7 @@ struct walk {
 	uint64_t now;                    /* ms, read once a burst by the caller */
 	uint32_t mtu;                    /* of the lower edge, octets of IP packet */
 	uint16_t ipid;                   /* IPv4 ID of the next outer header */
+
 	bool running;                    /* false: everything read is dropped as NOT_RUNNING */
 	/* told of each packet when the walk is done with it (replay's verdict table, capture); may be NULL */
 	void (*verdict)(void *ctx, enum dir dir, const struct pkt *p);
@@ -108,15 +110,19 @@ enum drop policy_opened(struct walk *w, struct pkt *p);
  */
 void xform_bind(struct sa *sa);
 
-/** xform_overhead(sa, inner): octets a packet of ${inner} octets (whole IP packet) has after ${sa}'s protection. */
-uint32_t xform_overhead(const struct sa *sa, uint32_t inner);
+/** xform_overhead(sa, inner, clear): octets of the packet that ${sa}'s protection makes of an IP packet of ${inner} octets, of which
+ * transport mode leaves the first ${clear} as they are (IP header and what stands before the ESP header). */
+uint32_t xform_overhead(const struct sa *sa, uint32_t inner, uint32_t clear);
 
-/** xform_fit(sa, mtu): the largest IP packet that is at most ${mtu} octets after ${sa}'s protection; 0: none is. */
-uint32_t xform_fit(const struct sa *sa, uint32_t mtu);
+/** xform_fit(sa, mtu, clear): the largest IP packet that has at most ${mtu} octets after ${sa}'s protection; 0: none has. */
+uint32_t xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear);
 
-/** xform_begin(sa, w, octets): state and lifetime check before a packet of ${octets}: DROP_NONE, SA_EXPIRED.  Counts on success are
- * the transform's own. */
+/** xform_begin(sa, w): may ${sa} still be used?  DROP_NONE or SA_EXPIRED. */
 enum drop xform_begin(struct sa *sa, struct walk *w);
+
+/** xform_number(sa, w, seq): the next outbound sequence number; raises SEQ_LOW, and SA_HARD when there is none left.  DROP_NONE,
+ * SEQ_EXHAUSTED or SEQ_UNRESERVED. */
+enum drop xform_number(struct sa *sa, struct walk *w, uint64_t *seq);
 
 /** xform_account(sa, w, c, octets): a packet went through: counters, lifetimes, events. */
 void xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_t octets);
@@ -137,22 +143,65 @@ void esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
  */
 enum drop tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t proto, struct walk *w);
 
-/** tunnel_pop(sa, p, inner, next, af): takes everything between the link header and offset ${inner} off; applies RFC 6040 4.2 to the inner ECN
- * field.  DROP_NONE, BAD_INNER, ECN. */
-enum drop tunnel_pop(struct pkt *p, uint32_t inner, uint8_t outer_tos);
+/** tunnel_pop(p, inner): takes off everything between the link header and the inner IP packet at offset ${inner}; cuts what lies behind
+ * the inner packet; applies RFC 6040 4.2 to its ECN field.  DROP_NONE, BAD_INNER or ECN.  The packet has to be classified anew. */
+enum drop tunnel_pop(struct pkt *p, uint32_t inner);
 
 /** ip_finish(p): sets the outer IP header's length to the frame's, and the IPv4 checksum. */
 void ip_finish(struct pkt *p);
 
 /* pmtu.c */
 
-/** pmtu_fit(w, p): does ${p} fit the lower edge after protection by p->sa[]?  DROP_NONE; TOO_BIG after queueing an ICMP
- * message to the host in ${up} (when there is room there). */
-enum drop pmtu_fit(struct walk *w, struct pkt *p, struct burst *up);
+/* What has to happen to a packet that is on its way to the wire, by its size after protection. */
+enum fit {
+	FIT_WHOLE,   /* fits */
+	FIT_BEFORE,  /* tunnel mode: cut the packet in fragments of *${mtu} octets, protect each */
+	FIT_AFTER,   /* transport mode: protect, then cut what comes out */
+	FIT_NOT,     /* may not be cut: tell the host that *${mtu} octets would fit */
+};
 
-/** icmp_too_big(w, p, mtu): an ICMP "fragmentation needed" (RFC 792, 1191) or ICMPv6 "packet too big" (RFC 4443) about ${p} for its
- * sender, as a new packet; NULL: none may be sent (p is an ICMP error itself, multicast, a later fragment) or no buffer. */
+/** pmtu_fit(w, p, mtu): ${p} has met policy outbound.  RFC 4301 8.2.1, RFC 4303 3.3.4; the size is right to the octet, padding included. */
+enum fit pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu);
+
+/** icmp_too_big(w, p, mtu): an ICMP "fragmentation needed" (RFC 792, 1191) or ICMPv6 "packet too big" (RFC 4443 3.2) about ${p}, classified,
+ * to its sender, as a new packet; NULL: none may be sent (${p} is an ICMP error, multicast, a later fragment), or no buffer. */
 struct pkt *icmp_too_big(struct walk *w, const struct pkt *p, uint32_t mtu);
+
+/* reasm.c, frag.c */
+
+/** reasm_burst(w, b, dir): fragments among the classified packets of ${b} leave it; a datagram that is complete takes the place of its last
+ * fragment, classified, with cut_ok set.  Without w->reasm fragments stay as they are. */
+void reasm_burst(struct walk *w, struct burst *b, enum dir dir);
+
+/** frag_split(w, p, mtu, emit): cuts ${p} (l3 and af valid) into fragments of at most ${mtu} octets of IP packet, handed to ${emit} in
+ * order; consumes ${p}.  One that cannot be cut or finds no buffer goes on whole with a drop. */
+struct emit;
+void frag_split(struct walk *w, struct pkt *p, uint32_t mtu, struct emit *emit, enum dir dir);
+
+/* A stage that may make more packets than it got: emit_put() runs the rest of the walk whenever a burst is full, emit_end() on what is left. */
+struct emit {
+	struct walk *w;
+	void (*rest)(struct walk *w, struct burst *b);
+	struct burst b;
+};
+
+static inline void
+emit_put(struct emit *e, struct pkt *p)
+{
+	e->b.p[e->b.n++] = p;
+	if (e->b.n == BURST_MAX) {
+		e->rest(e->w, &e->b);
+		e->b.n = 0;
+	}
+}
+
+static inline void
+emit_end(struct emit *e)
+{
+	if (e->b.n)
+		e->rest(e->w, &e->b);
+	e->b.n = 0;
+}
 
 /* cksum.c */
 
@@ -165,8 +214,11 @@ uint16_t cksum_ip4(const uint8_t *h, size_t hlen);
 
 /* account.c */
 
-/** account_burst(w, b, dir): the last line of both walks: counts each packet of ${b} under one reason, tells verdict and audit
- * events, frees it.  Packets marked HELD are left to their holder. */
+/** account_read(w, b, dir): the first line of both walks: counts what was read.  False when the bump is not RUNNING: every packet is then
+ * marked NOT_RUNNING and must go no further. */
+bool account_read(struct walk *w, struct burst *b, enum dir dir);
+
+/** account_burst(w, b, dir): the last line: counts each packet of ${b} under one reason, tells verdict and audit events, frees it. */
 void account_burst(struct walk *w, struct burst *b, enum dir dir);
 
 #endif

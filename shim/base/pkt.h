@@ -41,12 +41,14 @@ struct pkt {
 	uint8_t link;          /* enum pkt_link */
 	uint8_t nchain;        /* inbound: SAs in chain[] */
 	uint8_t bypass;        /* went through (or will) without a transform */
+	uint8_t cut_ok;        /* put together from fragments: may be cut again */
 
 	/* what classify() found; offsets from the frame's start, valid while drop is NONE */
 	uint16_t l3;           /* IP header (behind Ethernet and tags); == l2 header's length */
 	uint16_t l4;           /* next layer header: behind all IPv6 extension headers */
 	uint16_t ins;          /* where a transport mode ESP or AH header goes (RFC 4303 3.1.1) */
 	uint16_t nh;           /* the octet that names the protocol of what stands at ins */
+	uint16_t l4nh;         /* the octet that names the protocol of what stands at l4 */
 	uint16_t etype;        /* EtherType of the payload, host order */
 	uint8_t af;            /* 4, 6, or 0: not IP */
 	uint8_t ttl;           /* TTL or hop limit as it arrived */
@@ -58,6 +60,8 @@ struct pkt {
 	struct sa *sa[POLICY_STEPS_MAX];   /* outbound: the bundle, in order of application; [0].. policy->nsteps */
 	struct sa *chain[POLICY_STEPS_MAX]; /* inbound: SAs it came through, outermost first */
 	bool tunnelled;                    /* inbound: a tunnel header was taken off */
+	uint32_t spi;                      /* of the last ESP or AH header, 0: none; for audit events */
+	uint64_t seq;                      /* its sequence number */
 
 	/* where it came from, for capture files and traces */
 	uint64_t ts_ns;        /* time stamp */

@@ -1,0 +1,26 @@
+/*
+ * Datagrams being put together (RFC 791 3.2, RFC 8200 4.5): bounded in number and per source, each in one slot of the worker's pool,
+ * timed out by the walk itself.  Overlapping fragments end the datagram (RFC 5722, kept for IPv4 too).
+ */
+#ifndef BITS_REASM_H
+#define BITS_REASM_H
+
+#include "pkt.h"
+
+#define REASM_MAX        64    /* datagrams at a time */
+#define REASM_PER_SOURCE 16    /* of one source */
+#define REASM_MS4        30000 /* RFC 1122 3.3.2 asks for 60 to 120 s, Linux and RFC 8900's users live with 30 */
+#define REASM_MS6        60000 /* RFC 8200 4.5 */
+
+/* Opaque types. */
+struct reasm;
+
+/** reasm_new(): an empty table; NULL and ENOMEM.  One worker's own. */
+struct reasm *reasm_new(void);
+/** reasm_free(r, pool): gives held slots back to ${pool}. */
+void reasm_free(struct reasm *r, struct pktpool *pool);
+
+/** reasm_held(r): fragments held at the moment, for the books. */
+unsigned reasm_held(const struct reasm *r);
+
+#endif

@@ -1,0 +1,168 @@
+/*
+ * Outer headers of tunnel mode: RFC 4301 5.1.2, ECN by RFC 6040.  The inner packet is not touched: a bump does not forward, so
+ * its TTL stays what the host made it.
+ */
+#include "datapath.h"
+#include "sa.h"
+
+#define OUTER_TTL 64
+
+enum { ECN_NOT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
+
+/* Traffic class (DSCP and ECN) of the IP packet at ${h}. */
+static uint8_t
+ip_tos(const uint8_t *h)
+{
+	return h[0] >> 4 == 4 ? h[1] : (uint8_t)((h[0] << 4) | (h[1] >> 4));
+}
+
+/* RFC 6040 4.1: normal mode copies the ECN field, compatibility mode clears it. */
+static uint8_t
+outer_tos(const struct sa *sa, uint8_t inner)
+{
+	uint8_t dscp = sa->p.dscp >= 0 ? (uint8_t)(sa->p.dscp << 2) : inner & 0xfc;
+
+	return dscp | (sa->p.ecn ? inner & 3 : 0);
+}
+
+/* RFC 4301 8.1: an IPv6 packet inside counts as one with DF. */
+static bool
+outer_df(const struct sa *sa, const uint8_t *inner)
+{
+	switch (sa->p.df) {
+	case DF_SET:
+		return true;
+	case DF_CLEAR:
+		return false;
+	case DF_COPY:
+		break;
+	}
+	return inner[0] >> 4 == 6 || (inner[6] & 0x40);
+}
+
+static void
+outer_ip4(uint8_t *h, const struct sa *sa, const uint8_t *inner, uint8_t proto, struct walk *w)
+{
+	memset(h, 0, 20);
+	h[0] = 0x45;
+	h[1] = outer_tos(sa, ip_tos(inner));
+	put16(h + 4, w->ipid++);
+	put16(h + 6, outer_df(sa, inner) ? 0x4000 : 0);
+	h[8] = OUTER_TTL;
+	h[9] = proto;
+	memcpy(h + 12, sa->p.src.b, 4);
+	memcpy(h + 16, sa->p.dst.b, 4);
+}
+
+static void
+outer_ip6(uint8_t *h, const struct sa *sa, const uint8_t *inner, uint8_t proto)
+{
+	uint32_t label = inner[0] >> 4 == 6 ? get32(inner) & 0xfffff : 0;
+
+	put32(h, 6u << 28 | (uint32_t)outer_tos(sa, ip_tos(inner)) << 20 | label);
+	h[6] = proto;
+	h[7] = OUTER_TTL;
+	memcpy(h + 8, sa->p.src.b, 16);
+	memcpy(h + 24, sa->p.dst.b, 16);
+}
+
+enum drop
+tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t proto, struct walk *w)
+{
+	unsigned af = sa->p.dst.af;
+	uint32_t hlen = af == 4 ? 20 : 40;
+	const uint8_t *inner;
+	uint8_t *frame = pkt_push(p, hlen + room);
+
+	if (!frame)
+		return DROP_NO_ROOM;
+	inner = frame + hlen + room + p->l3;
+	memmove(frame, frame + hlen + room, p->l3);
+	if (p->link == LINK_ETHER)
+		put16(frame + p->l3 - 2, af == 4 ? ETYPE_IP4 : ETYPE_IP6);
+	if (af == 4)
+		outer_ip4(frame + p->l3, sa, inner, proto, w);
+	else
+		outer_ip6(frame + p->l3, sa, inner, proto);
+
+	p->af = (uint8_t)af;
+	p->etype = af == 4 ? ETYPE_IP4 : ETYPE_IP6;
+	p->nh = p->l4nh = (uint16_t)(p->l3 + (af == 4 ? 9 : 6));
+	p->ins = p->l4 = (uint16_t)(p->l3 + hlen);
+	return DROP_NONE;
+}
+
+void
+ip_finish(struct pkt *p)
+{
+	uint8_t *h = pkt_data(p) + p->l3;
+	uint32_t total = p->len - p->l3;
+
+	p->l3end = p->len;
+	if (p->af == 6) {
+		put16(h + 4, (uint16_t)(total - 40));
+		return;
+	}
+	put16(h + 2, (uint16_t)total);
+	put16(h + 10, cksum_ip4(h, (h[0] & 0xfu) * 4));
+}
+
+/* Sets the ECN field of the IP packet at ${h}; an IPv4 header's checksum follows (RFC 1624 is not worth it: 20 octets). */
+static void
+ip_set_ecn(uint8_t *h, uint8_t ecn)
+{
+	if (h[0] >> 4 == 6) {
+		h[1] = (uint8_t)((h[1] & ~0x30) | ecn << 4);
+		return;
+	}
+	h[1] = (uint8_t)((h[1] & ~3) | ecn);
+	put16(h + 10, cksum_ip4(h, (h[0] & 0xfu) * 4));
+}
+
+/* RFC 6040 4.2, figure 4: what the inner field becomes, whatever the other end's mode was. */
+static enum drop
+inner_ecn(uint8_t *h, uint8_t outer)
+{
+	uint8_t inner = ip_tos(h) & 3;
+
+	outer &= 3;
+	if (outer == ECN_CE && inner == ECN_NOT)
+		return DROP_ECN;
+	if ((outer == ECN_CE && inner != ECN_CE) || (outer == ECN_ECT1 && inner == ECN_ECT0))
+		ip_set_ecn(h, outer);
+	return DROP_NONE;
+}
+
+enum drop
+tunnel_pop(struct pkt *p, uint32_t inner)
+{
+	uint8_t tos = ip_tos(pkt_data(p) + p->l3), *h = pkt_get(p, inner, 20), *frame;
+	uint32_t gone = inner - p->l3, total;
+	enum drop d;
+
+	if (!h)
+		return DROP_BAD_INNER;
+	/* The inner length rules: what lies behind is padding for traffic flow confidentiality (RFC 4303 2.7). */
+	if (h[0] >> 4 == 4) {
+		total = get16(h + 2);
+		if ((h[0] & 0xfu) < 5 || total < (h[0] & 0xfu) * 4 || !pkt_get(p, inner, (h[0] & 0xfu) * 4))
+			return DROP_BAD_INNER;
+	} else if (h[0] >> 4 == 6) {
+		total = 40u + get16(h + 4);
+	} else {
+		return DROP_BAD_INNER;
+	}
+	if (!pkt_get(p, inner, total))
+		return DROP_BAD_INNER;
+	if ((d = inner_ecn(h, tos)) != DROP_NONE)
+		return d;
+	pkt_trim(p, inner + total);
+
+	frame = pkt_data(p);
+	memmove(frame + gone, frame, p->l3);
+	frame = pkt_pull(p, gone);
+	if (p->link == LINK_ETHER)
+		put16(frame + p->l3 - 2, frame[p->l3] >> 4 == 4 ? ETYPE_IP4 : ETYPE_IP6);
+	p->tunnelled = true;
+	return DROP_NONE;
+}

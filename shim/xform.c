@@ -1,0 +1,131 @@
+/*
+ * What all transforms share: which one an SA gets, how much it adds, whether it may still run, and the books.
+ */
+#include "crypto.h"
+#include "datapath.h"
+#include "events.h"
+#include "sa.h"
+
+#define UDP_HLEN 8
+
+static void
+xform_refuse(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
+{
+	(void)sa;
+	(void)w;
+	for (unsigned i = 0; i < n; i++)
+		p[i]->drop = DROP_CRYPTO;
+}
+
+void
+xform_bind(struct sa *sa)
+{
+	sa->seal = sa->open = xform_refuse;
+	if (sa->p.proto != IPSEC_ESP)
+		return;
+	if (sa->out)
+		sa->seal = sa->p.mode == MODE_TUNNEL ? esp_seal_tunnel : esp_seal_transport;
+	if (sa->in)
+		sa->open = esp_open;
+}
+
+/* Octets around the protected part: outer header, UDP, ESP header and IV in front; ICV behind. */
+static uint32_t
+xform_fixed(const struct sa *sa)
+{
+	const struct crypto *c = sa->out ? sa->out : sa->in;
+	uint32_t outer = sa->p.mode == MODE_TUNNEL ? (sa->p.dst.af == 4 ? 20 : 40) : 0;
+
+	return outer + (sa->p.encap_dport ? UDP_HLEN : 0) + 8 + c->iv_len + c->icv_len;
+}
+
+uint32_t
+xform_overhead(const struct sa *sa, uint32_t inner, uint32_t clear)
+{
+	const struct crypto *c = sa->out ? sa->out : sa->in;
+	uint32_t payload = inner - clear + 2;
+
+	if (sa->p.mode == MODE_TUNNEL) {
+		payload = inner + 2;
+		clear = 0;
+	}
+	payload = (payload + c->block - 1) / c->block * c->block;
+	return clear + payload + xform_fixed(sa);
+}
+
+uint32_t
+xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear)
+{
+	const struct crypto *c = sa->out ? sa->out : sa->in;
+	uint32_t around = xform_fixed(sa), payload;
+
+	if (sa->p.mode == MODE_TUNNEL)
+		clear = 0;
+	if (mtu < around + clear + c->block)
+		return 0;
+	payload = (mtu - around - clear) / c->block * c->block;
+	return payload < 2 ? 0 : clear + payload - 2;
+}
+
+static void
+xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
+{
+	struct event ev = {.kind = (uint8_t)kind, .proto = (uint8_t)sa->p.proto, .drop = why, .spi = sa->spi, .now = w->now,
+	    .src = sa->p.src, .dst = sa->p.dst};
+
+	if (w->events)
+		events_push(w->events, &ev);
+}
+
+/* Limits are looked at behind each packet, so that the one that reaches a hard limit is the last (RFC 4301 4.4.2.1). */
+static void
+xform_limits(struct sa *sa, struct walk *w)
+{
+	uint64_t packets = sa->cout.packets + sa->cin.packets, octets = sa->cout.octets + sa->cin.octets;
+	uint64_t age = w->now - sa->added_ms;
+
+	if (lifetime_over(&sa->p.hard, packets, octets, age)) {
+		if (sa_usable(sa)) {
+			__atomic_store_n(&sa->state, SA_DEAD, __ATOMIC_RELAXED);
+			xform_tell(sa, w, EV_SA_HARD, DROP_SA_EXPIRED);
+		}
+	} else if (!sa->soft_said && lifetime_over(&sa->p.soft, packets, octets, age)) {
+		sa->soft_said = true;
+		__atomic_store_n(&sa->state, SA_DYING, __ATOMIC_RELAXED);
+		xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
+	}
+}
+
+enum drop
+xform_begin(struct sa *sa, struct walk *w)
+{
+	if (sa->limited)
+		xform_limits(sa, w); /* time passes without packets too */
+	return sa_usable(sa) ? DROP_NONE : DROP_SA_EXPIRED;
+}
+
+void
+xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_t octets)
+{
+	stats_add(&c->packets, 1);
+	stats_add(&c->octets, octets);
+	__atomic_store_n(&c->last_ms, w->now, __ATOMIC_RELAXED);
+	if (sa->limited)
+		xform_limits(sa, w);
+}
+
+enum drop
+xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
+{
+	enum drop d = seq_take(&sa->seq, seq);
+
+	if (d == DROP_NONE) {
+		if (seq_running_low(&sa->seq, sa->block))
+			xform_tell(sa, w, EV_SEQ_LOW, DROP_NONE);
+	} else if (d == DROP_SEQ_EXHAUSTED && sa_usable(sa)) {
+		/* RFC 4303 3.3.3: the SA ends, it never wraps. */
+		__atomic_store_n(&sa->state, SA_DEAD, __ATOMIC_RELAXED);
+		xform_tell(sa, w, EV_SA_HARD, d);
+	}
+	return d;
+}
