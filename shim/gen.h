@@ -17,10 +17,10 @@ struct gen {
 
 /**
  * gen_new(number, rules, nrules, builtins, sas, nsas):
- * References are taken; each SA's transforms are bound (xform_bind()).  NULL and errno.  Control thread.
+ * References are taken; ${builtins} NULL: all bypass; each SA's transforms are bound (xform_bind()).  NULL and errno.  Control thread.
  */
 struct gen *gen_new(uint64_t number, struct policy *const *rules, size_t nrules,
-    const enum builtin_set builtins[static BUILTIN_MAX], struct sa *const *sas, size_t nsas);
+    const enum builtin_set builtins[BUILTIN_MAX], struct sa *const *sas, size_t nsas);
 void gen_free(struct gen *g);
 
 #endif

@@ -16,7 +16,7 @@ struct spd;
  * An SPD of ${n} rules in that order; takes a reference on each.  ${builtins} NULL: all bypass.  NULL and errno.
  * Builds the index; O(n log n).  Control thread.
  */
-struct spd *spd_new(struct policy *const *rules, size_t n, const enum builtin_set builtins[static BUILTIN_MAX]);
+struct spd *spd_new(struct policy *const *rules, size_t n, const enum builtin_set builtins[BUILTIN_MAX]);
 void spd_free(struct spd *spd);
 
 size_t spd_count(const struct spd *spd);

@@ -1,0 +1,94 @@
+#include <errno.h>
+#include <stdlib.h>
+#include "spd.h"
+
+struct spd {
+	struct policy **rule;
+	size_t n;
+	enum builtin_set builtin[BUILTIN_MAX];
+};
+
+struct spd *
+spd_new(struct policy *const *rules, size_t n, const enum builtin_set builtins[BUILTIN_MAX])
+{
+	struct spd *spd = calloc(1, sizeof *spd);
+
+	if (spd == NULL)
+		return NULL;
+	spd->rule = calloc(n ? n : 1, sizeof(struct policy *));
+	if (spd->rule == NULL)
+		goto err;
+	for (spd->n = 0; spd->n < n; spd->n++)
+		spd->rule[spd->n] = policy_ref(rules[spd->n]);
+	for (int b = 0; b < BUILTIN_MAX; b++)
+		spd->builtin[b] = builtins ? builtins[b] : BUILTIN_BYPASS;
+	return spd;
+err:
+	spd_free(spd);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void
+spd_free(struct spd *spd)
+{
+	if (spd == NULL)
+		return;
+	for (size_t i = 0; i < spd->n; i++)
+		policy_unref(spd->rule[i]);
+	free(spd->rule);
+	free(spd);
+}
+
+size_t
+spd_count(const struct spd *spd)
+{
+	return spd->n;
+}
+
+struct policy *
+spd_at(const struct spd *spd, size_t i)
+{
+	return i < spd->n ? spd->rule[i] : NULL;
+}
+
+enum builtin_set
+spd_builtin(const struct spd *spd, enum builtin b)
+{
+	return spd->builtin[b];
+}
+
+struct policy *
+spd_lookup_linear(const struct spd *spd, const struct flowkey *k, size_t *place)
+{
+	for (size_t i = 0; i < spd->n; i++) {
+		struct policy *p = spd->rule[i];
+
+		if ((p->dirs >> k->dir & 1) && selector_match(&p->sel, k)) {
+			if (place)
+				*place = i;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+struct policy *
+spd_lookup(const struct spd *spd, const struct flowkey *k, size_t *place)
+{
+	return spd_lookup_linear(spd, k, place);
+}
+
+long
+spd_shadowed(const struct spd *spd, size_t i)
+{
+	const struct policy *inner = spd->rule[i];
+
+	for (size_t j = 0; j < i; j++) {
+		const struct policy *outer = spd->rule[j];
+
+		if ((inner->dirs & ~outer->dirs) == 0 && selector_covers(&outer->sel, &inner->sel))
+			return (long)j;
+	}
+	return -1;
+}
