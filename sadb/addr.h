@@ -63,7 +63,7 @@ bool ipaddr_unspecified(const struct ipaddr *a);
 
 /**
  * iprange_parse(text, r):
- * "any", an address, a prefix a/len (host bits are cleared), or a range a-b.  0; -1 when it is none of
+ * "any", an address, a prefix a/len (host bits are cleared; IPv4 may be short, 10/8), or a range a-b.  0; -1 when it is none of
  * these; -2 when a range runs backwards or mixes families, or a prefix is too long.
  */
 int iprange_parse(const char *text, struct iprange *r);

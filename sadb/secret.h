@@ -32,8 +32,11 @@ bool secret_eq(const struct secret *a, const struct secret *b);
 int secret_hex(const struct secret *s, char *buf, size_t cap);
 
 /** secret_parse(text, s): "0x" and an even number of hex digits.  0 and *${s} new; -1 bad text, -2 odd number
- * of digits, -3 too long or empty. */
+ * of digits, -3 too long or empty, -4 out of memory. */
 int secret_parse(const char *text, struct secret **s);
+
+/** secret_locked(): is every key so far in locked memory?  False once RLIMIT_MEMLOCK was too small: worth a warning. */
+bool secret_locked(void);
 
 /** secret_wipe(p, n): overwrite ${n} octets so that no compiler leaves it out. */
 void secret_wipe(void *p, size_t n);
