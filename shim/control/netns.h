@@ -4,7 +4,8 @@
  *
  * The mount is made in the mount namespace of pid 1 where that is another one: a daemon started under `ip netns exec` has a mount
  * namespace of its own, and a mount made there would die with it, and the NIC in it with that (fail open).  For the same
- * reason names are opened by way of /proc/1/root when the plain path is not there.
+ * reason names are opened by way of /proc/1/root first.  Where pid 1 may not be looked at, the oldest ancestor that may takes
+ * its place; where there is none, our own mount namespace has to do.
  */
 #ifndef BITS_NETNS_H
 #define BITS_NETNS_H
