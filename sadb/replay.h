@@ -19,6 +19,7 @@ struct replay {
 	uint32_t words;     /* of the bitmap, a power of two, one more word than size needs */
 	bool esn;
 	uint64_t *bitmap;   /* bit (seq mod 64*words): seen */
+	uint64_t lost;      /* numbers that left the bitmap unseen; with the window off always 0 */
 };
 
 /**
@@ -31,7 +32,9 @@ void replay_fini(struct replay *win);
 /**
  * replay_infer(win, low):
  * The full 64-bit number of a packet whose header carries ${low} (host order): RFC 4303 A2.2 with ESN, ${low}
- * itself without.  Read-only.
+ * itself without.  Read-only.  Numbers do not wrap: below 2^32 nothing is taken for the epoch before, and in the last
+ * epoch nothing for the one behind.  With the window off the numbers go on as if it were REPLAY_MAX wide, since a
+ * receiver with ESN needs the high half all the same (RFC 4303 3.4.3).
  */
 uint64_t replay_infer(const struct replay *win, uint32_t low);
 

@@ -10,17 +10,24 @@
 #include <stdint.h>
 #include "drop.h"
 
+#define SEQ_LAST UINT64_C(0xffffffff)
+/* One short of RFC 4303's end, so that "numbers below N" can still say that all are used up. */
+#define SEQ_LAST_ESN (UINT64_MAX - 1)
+
 struct seq {
 	uint64_t next;      /* number the next packet gets; a new SA starts at 1.  Written by the worker */
 	uint64_t reserved;  /* numbers below it may be used.  Written by the control thread (atomic) */
-	uint64_t last;      /* the last number there is: 2^32 - 1, or 2^64 - 1 with ESN */
-	bool low;           /* set once when half of the reservation is used, until seq_reserve() */
+	uint64_t last;      /* the last number there is: SEQ_LAST or SEQ_LAST_ESN */
+	bool low;           /* set once when half of the reservation is used, until seq_reserve() (atomic) */
 };
 
 /** seq_init(s, esn): next 1, nothing reserved. */
 void seq_init(struct seq *s, bool esn);
 
-/** seq_reserve(s, upto): numbers below ${upto} may be used from now on.  Control thread. */
+/** seq_resume(s, next): go on at ${next}, what the state directory says; never backwards.  Before the SA is published. */
+void seq_resume(struct seq *s, uint64_t next);
+
+/** seq_reserve(s, upto): numbers below ${upto} may be used from now on; never fewer than before.  Control thread. */
 void seq_reserve(struct seq *s, uint64_t upto);
 
 /**
@@ -32,7 +39,8 @@ enum drop seq_take(struct seq *s, uint64_t *out);
 
 /**
  * seq_running_low(s, block):
- * True once when fewer than ${block}/2 numbers of the reservation are left: time to ask for more.
+ * True once when fewer than ${block}/2 numbers of the reservation are left: time to ask for more.  True again only after
+ * seq_reserve(); never when all numbers there are have been reserved.  The owning worker.
  */
 bool seq_running_low(struct seq *s, uint64_t block);
 
