@@ -1,0 +1,231 @@
+/*
+ * From a packet's flow key to what becomes of it (RFC 4301 5.1 step 2, 5.2 step 3b and 4): built-ins, flow cache, SPD.
+ * Whatever cannot be decided is dropped.
+ */
+#include "datapath.h"
+#include "events.h"
+#include "flowcache.h"
+#include "gen.h"
+
+/* Where an SA of step ${t} has to lead, for a packet from ${src} to ${dst} as it is before that step.  false: such a packet
+ * cannot be protected so, because transport mode keeps its addresses and the template names others. */
+static bool
+step_ends(const struct sa_template *t, const struct ipaddr *src, const struct ipaddr *dst,
+    struct ipaddr *sa_src, struct ipaddr *sa_dst)
+{
+	if (t->mode == MODE_TRANSPORT) {
+		*sa_src = *src;
+		*sa_dst = *dst;
+		return (t->local.af == 0 || ipaddr_eq(&t->local, src)) &&
+		       (t->peer.af == 0 || ipaddr_eq(&t->peer, dst));
+	}
+	*sa_src = t->local; /* af 0: by whichever of ours */
+	*sa_dst = t->peer.af ? t->peer : *dst;
+	return true;
+}
+
+/*
+ * The SAs of ${f}'s bundle for a packet with key ${k}, into f->sa[]; stops at the first step that has none.  Number of
+ * steps that have one; the ends of the one wanting in *${src} and *${dst}.
+ */
+static unsigned
+bundle_find(const struct walk *w, const struct flowkey *k, struct flow *f, struct ipaddr *src,
+    struct ipaddr *dst)
+{
+	const struct policy *policy = f->policy;
+	struct ipaddr from = k->local, to = k->remote;
+	unsigned i;
+
+	for (i = 0; i < policy->nsteps; i++) {
+		const struct sa_template *t = &policy->step[i];
+		struct sa *sa = NULL;
+
+		if (step_ends(t, &from, &to, src, dst))
+			sa = sadb_out(w->gen->sad, t->proto, t->mode, src, dst, t->reqid);
+		if (sa == NULL)
+			break;
+		f->sa[i] = sa;
+		if (sa->p.mode == MODE_TUNNEL) { /* the next step sees this one's outer header */
+			from = sa->p.src;
+			to = sa->p.dst;
+		}
+	}
+	return i;
+}
+
+/* Has an SA of the bundle ended since it was looked up?  (One that was not there cannot come within a generation.) */
+static bool
+flow_stale(const struct flow *f)
+{
+	for (unsigned i = 0; i < POLICY_STEPS_MAX && f->sa[i]; i++)
+		if (!sa_usable(f->sa[i]))
+			return true;
+	return false;
+}
+
+/* The decision for ${k}, from the cache or looked up and put there; ${scratch} holds it where there is no cache. */
+static const struct flow *
+flow_find(struct walk *w, const struct flowkey *k, struct flow *scratch)
+{
+	const struct flow *hit = w->cache ? flowcache_get(w->cache, k, w->gen->number) : NULL;
+	struct ipaddr src, dst;
+
+	if (hit && !flow_stale(hit))
+		return hit;
+	*scratch = (struct flow){.policy = spd_lookup(w->gen->spd, k, NULL)};
+	if (k->dir == DIR_OUT && scratch->policy && scratch->policy->action == ACT_PROTECT)
+		bundle_find(w, k, scratch, &src, &dst);
+	return w->cache ? flowcache_put(w->cache, k, w->gen->number, scratch) : scratch;
+}
+
+static void
+rule_count(const struct walk *w, struct policy *policy, const struct pkt *p, enum dir dir)
+{
+	struct policy_counters *c = &policy->count[dir];
+
+	stats_add(&c->packets, 1);
+	stats_add(&c->octets, p->l3end - p->l3);
+	__atomic_store_n(&c->last_ms, w->now, __ATOMIC_RELAXED);
+}
+
+/* Tell the control thread which SA is wanted (RFC 4301 5.1 step 3b). */
+static void
+acquire(struct walk *w, const struct pkt *p, const struct flow *f)
+{
+	struct event ev = {
+	    .kind = EV_ACQUIRE,
+	    .dir = DIR_OUT,
+	    .drop = DROP_NO_SA,
+	    .now = w->now,
+	    .flowlabel = flow_label(p),
+	    .key = p->key,
+	};
+	struct flow again = *f;
+	unsigned i;
+
+	if (w->events == NULL ||
+	    (i = bundle_find(w, &p->key, &again, &ev.src, &ev.dst)) == f->policy->nsteps)
+		return;
+	ev.proto = (uint8_t)f->policy->step[i].proto;
+	events_push(w->events, &ev);
+}
+
+static enum drop
+protect_out(struct walk *w, struct pkt *p, const struct flow *f)
+{
+	const struct policy *policy = f->policy;
+	unsigned found = 0;
+
+	while (found < policy->nsteps && f->sa[found])
+		found++;
+	if (found == policy->nsteps) {
+		memcpy(p->sa, f->sa, sizeof p->sa);
+		return DROP_NONE;
+	}
+	/* Opportunistic: in clear while there is no SA, but half a bundle is not a choice anybody made. */
+	if (policy->type == FLOW_USE && found == 0) {
+		p->bypass = 1;
+		return DROP_NONE;
+	}
+	if (policy->type != FLOW_DONTACQ)
+		acquire(w, p, f);
+	return DROP_NO_SA;
+}
+
+/* A clear packet from the wire that matches a PROTECT rule (RFC 4301 5.2: as if it were DISCARD). */
+static enum drop
+protect_in_clear(struct pkt *p, const struct policy *policy)
+{
+	if (policy->type != FLOW_USE)
+		return DROP_CLEAR_DENIED;
+	p->bypass = 1;
+	return DROP_NONE;
+}
+
+static enum drop
+rule_decide(struct walk *w, struct pkt *p, enum dir dir)
+{
+	struct flow scratch;
+	const struct flow *f = flow_find(w, &p->key, &scratch);
+
+	if ((p->policy = f->policy) == NULL)
+		return DROP_POLICY_DEFAULT;
+	rule_count(w, p->policy, p, dir);
+	switch (p->policy->action) {
+	case ACT_BYPASS:
+		p->bypass = 1;
+		return DROP_NONE;
+	case ACT_PROTECT:
+		return dir == DIR_OUT ? protect_out(w, p, f) : protect_in_clear(p, p->policy);
+	default:
+		return DROP_POLICY_DISCARD;
+	}
+}
+
+static enum drop
+decide(struct walk *w, struct pkt *p, enum dir dir)
+{
+	enum builtin b;
+
+	if (passthru(p, &b)) {
+		switch (spd_builtin(w->gen->spd, b)) {
+		case BUILTIN_BYPASS:
+			p->bypass = 1;
+			return DROP_NONE;
+		case BUILTIN_NONE:
+			break;
+		default:
+			return DROP_POLICY_DISCARD;
+		}
+	}
+	return p->af == 0 ? DROP_POLICY_DEFAULT : rule_decide(w, p, dir);
+}
+
+void
+policy_burst(struct walk *w, struct burst *b, enum dir dir)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		if (b->p[i]->drop == DROP_NONE)
+			b->p[i]->drop = decide(w, b->p[i], dir);
+}
+
+/*
+ * policy_sa_fits() holds the SAs against what the rule says; here those ends it leaves to the packet.  Without this, any
+ * transport mode peer could speak with the address of another one that the same rule covers.
+ */
+static bool
+own_ends_fit(const struct pkt *p)
+{
+	struct ipaddr local = p->key.local, remote = p->key.remote;
+
+	for (unsigned i = 0; i < p->nchain; i++) {
+		const struct sa_template *t = &p->policy->step[i];
+		const struct sa_params *sa = &p->chain[p->nchain - 1 - i]->p;
+
+		if (sa->mode == MODE_TRANSPORT) {
+			if (!ipaddr_eq(&sa->dst, &local) || !ipaddr_eq(&sa->src, &remote))
+				return false;
+			continue;
+		}
+		if (t->peer.af == 0 && !ipaddr_eq(&sa->src, &remote))
+			return false;
+		local = sa->dst;
+		remote = sa->src;
+	}
+	return true;
+}
+
+enum drop
+policy_opened(struct walk *w, struct pkt *p)
+{
+	struct flow scratch;
+
+	if (p->af == 0)
+		return DROP_SELECTOR_MISMATCH;
+	p->policy = flow_find(w, &p->key, &scratch)->policy;
+	if (p->policy == NULL || p->policy->action != ACT_PROTECT ||
+	    !policy_sa_fits(p->policy, p->chain, p->nchain) || !own_ends_fit(p))
+		return DROP_SELECTOR_MISMATCH;
+	rule_count(w, p->policy, p, DIR_IN);
+	return DROP_NONE;
+}
