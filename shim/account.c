@@ -8,8 +8,15 @@
 static void
 account_audit(struct walk *w, const struct pkt *p, enum dir dir)
 {
-	struct event ev = {.kind = EV_AUDIT, .dir = (uint8_t)dir, .proto = p->key.proto, .drop = p->drop, .spi = p->spi,
-	    .seq = p->seq, .now = w->now, .flowlabel = flow_label(p), .key = p->key};
+	struct event ev = {.kind = EV_AUDIT,
+	    .dir = (uint8_t)dir,
+	    .proto = p->key.proto,
+	    .drop = p->drop,
+	    .spi = p->spi,
+	    .seq = p->seq,
+	    .now = w->now,
+	    .flowlabel = flow_label(p),
+	    .key = p->key};
 
 	ev.src = dir == DIR_OUT ? p->key.local : p->key.remote;
 	ev.dst = dir == DIR_OUT ? p->key.remote : p->key.local;

@@ -124,7 +124,9 @@ classify_ip4(struct pkt *p)
 	offset = get16(h + 6) & 0x1fff;
 	k->frag = offset != 0 || (h[6] & 0x20);
 	if (offset)
-		k->ports = proto_has_ports(k->proto) || k->proto == P_ICMP || k->proto == P_MH ? PORTS_OPAQUE : PORTS_NONE;
+		k->ports = proto_has_ports(k->proto) || k->proto == P_ICMP || k->proto == P_MH
+			       ? PORTS_OPAQUE
+			       : PORTS_NONE;
 	else
 		classify_ports(p);
 	return DROP_NONE;
@@ -151,7 +153,8 @@ classify_ip6_chain(struct pkt *p, uint8_t next)
 			return DROP_HEADER_CHAIN;
 		if (next == P_HOPOPTS && n > 0)
 			return DROP_HEADER_CHAIN; /* RFC 8200 4.1: only right behind the IPv6 header */
-		if (next != P_HOPOPTS && next != P_ROUTING && next != P_DSTOPTS && next != P_FRAGMENT)
+		if (next != P_HOPOPTS && next != P_ROUTING && next != P_DSTOPTS &&
+		    next != P_FRAGMENT)
 			break;
 		if (!(h = pkt_get(p, at, 8)) || at + 8 > p->l3end)
 			return DROP_HEADER_CHAIN;
@@ -159,13 +162,15 @@ classify_ip6_chain(struct pkt *p, uint8_t next)
 		if (len > p->l3end - at)
 			return DROP_HEADER_CHAIN;
 		if (next == P_FRAGMENT) {
-			k->frag = (get16(h + 2) & 0xfff9) != 0; /* an atomic fragment is whole (RFC 6946) */
+			k->frag = (get16(h + 2) & 0xfff9) !=
+				  0; /* an atomic fragment is whole (RFC 6946) */
 			if (get16(h + 2) & 0xfff8) {
 				/* Not the first: what follows is payload, whatever its octets look like. */
 				p->ins = p->l4 = (uint16_t)(at + 8);
 				p->nh = p->l4nh = (uint16_t)at;
 				k->proto = h[0];
-				k->opaque = h[0] == P_HOPOPTS || h[0] == P_ROUTING || h[0] == P_DSTOPTS || h[0] == P_FRAGMENT;
+				k->opaque = h[0] == P_HOPOPTS || h[0] == P_ROUTING ||
+					    h[0] == P_DSTOPTS || h[0] == P_FRAGMENT;
 				k->ports = PORTS_OPAQUE;
 				return DROP_NONE;
 			}
@@ -197,7 +202,11 @@ classify_ip6(struct pkt *p)
 		return DROP_TRUNCATED;
 	if (h[0] >> 4 != 6)
 		return DROP_BAD_HEADER;
-	total = 40u + get16(h + 4); /* a jumbogram's 0 leaves its payload out, and the header chain then does not add up */
+	total =
+	    40u +
+	    get16(
+		h +
+		4); /* a jumbogram's 0 leaves its payload out, and the header chain then does not add up */
 	if (total > p->len - p->l3)
 		return DROP_TRUNCATED;
 

@@ -127,7 +127,10 @@ enum drop xform_number(struct sa *sa, struct walk *w, uint64_t *seq);
 /** xform_account(sa, w, c, octets): a packet went through: counters, lifetimes, events. */
 void xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_t octets);
 
-/* esp_out.c, esp_in.c (RFC 4303), ah_out.c, ah_in.c (RFC 4302): signatures of sa_xform.
+/** xform_count(sa, d): the SA's own counter of an inbound failure; none for DROP_NONE and DUMMY. */
+void xform_count(struct sa *sa, enum drop d);
+
+/* esp_out.c, esp_in.c (RFC 4303): signatures of sa_xform; AH's (RFC 4302) are in ah.h.
  * Seal: ${p} is classified.  Open: p->l4 is the offset of the ESP or AH header; afterwards ${p} has to be classified anew. */
 void esp_seal_transport(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 void esp_seal_tunnel(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);

@@ -7,9 +7,9 @@
 #include "sa.h"
 
 #define ESP_HLEN 8
-#define P_IP4    4
-#define P_IP6    41
-#define P_NONE   59
+#define P_IP4	 4
+#define P_IP6	 41
+#define P_NONE	 59
 
 /* Lengths and replay check; no octet behind the header is looked at. */
 static enum drop
@@ -26,7 +26,8 @@ esp_check(struct sa *sa, struct pkt *p, struct walk *w, struct crypto_esp_job *j
 	if (len % c->block != 0)
 		return DROP_BAD_LENGTH;
 	p->seq = replay_infer(&sa->replay, get32(h + 4));
-	if ((d = xform_begin(sa, w)) != DROP_NONE || (d = replay_check(&sa->replay, p->seq)) != DROP_NONE)
+	if ((d = xform_begin(sa, w)) != DROP_NONE ||
+	    (d = replay_check(&sa->replay, p->seq)) != DROP_NONE)
 		return d;
 	j->esp = h;
 	j->src = NULL;
@@ -74,7 +75,8 @@ esp_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_esp
 	uint8_t next;
 	enum drop d;
 
-	if ((d = xform_begin(sa, w)) != DROP_NONE || (d = replay_advance(&sa->replay, p->seq)) != DROP_NONE)
+	if ((d = xform_begin(sa, w)) != DROP_NONE ||
+	    (d = replay_advance(&sa->replay, p->seq)) != DROP_NONE)
 		return d;
 	if ((d = esp_unpad(j->dst, &len, &next)) != DROP_NONE)
 		return d;
@@ -93,16 +95,6 @@ esp_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_esp
 	return tunnel_pop(p, at);
 }
 
-/* One counter of the SA per kind of failure, beside the reason's own. */
-static void
-esp_count(struct sa *sa, enum drop d)
-{
-	struct sa_counters *c = &sa->cin;
-
-	stats_add(d == DROP_REPLAY_OLD ? &c->replay_old : d == DROP_REPLAY_DUP ? &c->replay_dup :
-	    d == DROP_AUTH_FAILED ? &c->auth_failed : &c->other_failed, 1);
-}
-
 void
 esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
 {
@@ -115,12 +107,11 @@ esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
 		if (p[i]->drop == DROP_NONE)
 			of[jobs++] = p[i];
 		else
-			esp_count(sa, p[i]->drop);
+			xform_count(sa, p[i]->drop);
 	}
 	crypto_esp_open(sa->in, job, jobs);
 	for (unsigned i = 0; i < jobs; i++) {
 		of[i]->drop = job[i].ok ? esp_accept(sa, of[i], w, &job[i]) : DROP_AUTH_FAILED;
-		if (of[i]->drop != DROP_NONE && of[i]->drop != DROP_DUMMY)
-			esp_count(sa, of[i]->drop);
+		xform_count(sa, of[i]->drop);
 	}
 }

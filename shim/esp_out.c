@@ -8,8 +8,8 @@
 
 #define ESP_HLEN 8
 #define UDP_HLEN 8
-#define P_UDP    17
-#define P_ESP    50
+#define P_UDP	 17
+#define P_ESP	 50
 
 /* Octets in front of the protected payload. */
 static uint32_t

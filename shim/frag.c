@@ -46,7 +46,8 @@ frag_header4(uint8_t *h, uint32_t hlen, uint32_t at, bool more)
 
 	if (at)
 		frag_options(h + 20, hlen - 20);
-	put16(h + 6, (uint16_t)((was & 0xc000) | ((more || (was & 0x2000)) ? 0x2000 : 0) | ((was & 0x1fff) + at / 8)));
+	put16(h + 6, (uint16_t)((was & 0xc000) | ((more || (was & 0x2000)) ? 0x2000 : 0) |
+				((was & 0x1fff) + at / 8)));
 }
 
 static void
@@ -64,7 +65,8 @@ frag_header6(uint8_t *frame, uint16_t nh, uint32_t hlen, uint32_t at, bool more,
 void
 frag_split(struct walk *w, struct pkt *p, uint32_t mtu, struct emit *emit, enum dir dir)
 {
-	uint32_t hlen = p->ins, head = hlen - p->l3 + (p->af == 6 ? FRAG_HLEN : 0), all = p->l3end - hlen, id = 0, step;
+	uint32_t hlen = p->ins, head = hlen - p->l3 + (p->af == 6 ? FRAG_HLEN : 0),
+		 all = p->l3end - hlen, id = 0, step;
 	unsigned pieces = 0;
 
 	step = mtu > head ? (mtu - head) & ~7u : 0;

@@ -14,13 +14,14 @@ void
 inbound_burst(struct walk *w, struct burst *b)
 {
 	if (account_read(w, b, DIR_IN)) {
-		classify_burst(b, DIR_IN);       /* octets -> flowkey, offsets */
-		reasm_burst(w, b, DIR_IN);       /* ESP and AH want whole packets */
-		while (inbound_find(w, b)) {     /* has an SA: */
-			inbound_open(w, b);      /* replay check, ICV, decrypt, window; what came out is classified */
+		classify_burst(b, DIR_IN);   /* octets -> flowkey, offsets */
+		reasm_burst(w, b, DIR_IN);   /* ESP and AH want whole packets */
+		while (inbound_find(w, b)) { /* has an SA: */
+			inbound_open(w,
+			    b); /* replay check, ICV, decrypt, window; what came out is classified */
 			reasm_burst(w, b, DIR_IN); /* a tunnel may carry fragments */
 		}
-		inbound_policy(w, b);            /* opened: is it what its SA is for?  clear: may it be? */
+		inbound_policy(w, b); /* opened: is it what its SA is for?  clear: may it be? */
 		edge_send(w->upper, b);
 	}
 	account_burst(w, b, DIR_IN);
@@ -57,7 +58,8 @@ inbound_find(struct walk *w, struct burst *b)
 			continue;
 		}
 		p->spi = get32(h + (p->key.proto == IPSEC_AH ? 4 : 0));
-		p->sa[0] = sadb_in(w->gen->sad, (enum ipsec_proto)p->key.proto, p->spi, &p->key.local);
+		p->sa[0] =
+		    sadb_in(w->gen->sad, (enum ipsec_proto)p->key.proto, p->spi, &p->key.local);
 		if (p->sa[0] && p->nchain == POLICY_STEPS_MAX) {
 			p->sa[0] = NULL;
 			p->drop = DROP_NESTING;
@@ -73,7 +75,8 @@ is_martian(const struct ipaddr *src)
 {
 	static const struct ipaddr loopback6 = {.af = 6, .b = {[15] = 1}};
 
-	return ipaddr_multicast(src) || (src->af == 4 ? src->b[0] == 127 || src->b[0] == 0 : ipaddr_eq(src, &loopback6));
+	return ipaddr_multicast(src) ||
+	       (src->af == 4 ? src->b[0] == 127 || src->b[0] == 0 : ipaddr_eq(src, &loopback6));
 }
 
 /* SA by SA, so that a transform sees all of its packets at once. */
@@ -103,7 +106,8 @@ inbound_open(struct walk *w, struct burst *b)
 			if (p->drop != DROP_NONE)
 				continue;
 			p->chain[p->nchain++] = sa;
-			if ((p->drop = classify(p, DIR_IN)) == DROP_NONE && p->tunnelled && is_martian(&p->key.remote))
+			if ((p->drop = classify(p, DIR_IN)) == DROP_NONE && p->tunnelled &&
+			    is_martian(&p->key.remote))
 				p->drop = DROP_MARTIAN;
 		}
 		left = other;

@@ -17,10 +17,10 @@ void
 outbound_burst(struct walk *w, struct burst *b)
 {
 	if (account_read(w, b, DIR_OUT)) {
-		classify_burst(b, DIR_OUT);      /* octets -> flowkey, offsets */
-		reasm_burst(w, b, DIR_OUT);      /* whole datagrams meet policy */
-		policy_burst(w, b, DIR_OUT);     /* -> bypass, or SAs, or a drop */
-		outbound_fit(w, b);              /* too big: ICMP or fragments; then on by outbound_rest() */
+		classify_burst(b, DIR_OUT);  /* octets -> flowkey, offsets */
+		reasm_burst(w, b, DIR_OUT);  /* whole datagrams meet policy */
+		policy_burst(w, b, DIR_OUT); /* -> bypass, or SAs, or a drop */
+		outbound_fit(w, b); /* too big: ICMP or fragments; then on by outbound_rest() */
 	} else {
 		account_burst(w, b, DIR_OUT);
 	}
@@ -30,9 +30,9 @@ outbound_burst(struct walk *w, struct burst *b)
 static void
 outbound_rest(struct walk *w, struct burst *b)
 {
-	outbound_seal(w, b);      /* ESP, AH: once per step of the bundle */
-	outbound_address(w, b);   /* link address of a tunnel's next hop */
-	outbound_cut(w, b);       /* transport mode fragments behind ESP; then on by outbound_send() */
+	outbound_seal(w, b);	/* ESP, AH: once per step of the bundle */
+	outbound_address(w, b); /* link address of a tunnel's next hop */
+	outbound_cut(w, b); /* transport mode fragments behind ESP; then on by outbound_send() */
 }
 
 static void
@@ -65,7 +65,8 @@ outbound_fit(struct walk *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
-		enum fit fit = p->drop != DROP_NONE || p->af == 0 ? FIT_WHOLE : pmtu_fit(w, p, &mtu);
+		enum fit fit =
+		    p->drop != DROP_NONE || p->af == 0 ? FIT_WHOLE : pmtu_fit(w, p, &mtu);
 
 		if (fit == FIT_BEFORE) {
 			frag_split(w, p, mtu, &e, DIR_OUT);
@@ -86,7 +87,8 @@ outbound_step(struct walk *w, struct burst *b, unsigned step)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < b->n; i++)
-		if (b->p[i]->drop == DROP_NONE && !b->p[i]->bypass && step < b->p[i]->policy->nsteps)
+		if (b->p[i]->drop == DROP_NONE && !b->p[i]->bypass &&
+		    step < b->p[i]->policy->nsteps)
 			todo[n++] = b->p[i];
 	for (unsigned left = n; left;) {
 		struct sa *sa = todo[0]->sa[step];
@@ -134,7 +136,8 @@ outbound_address(struct walk *w, struct burst *b)
 		else
 			p->drop = DROP_NO_NEIGHBOUR;
 		if (!mac && w->events) {
-			struct event ev = {.kind = EV_NEIGHBOUR, .now = w->now, .dst = sa->p.dst, .spi = sa->spi};
+			struct event ev = {
+			    .kind = EV_NEIGHBOUR, .now = w->now, .dst = sa->p.dst, .spi = sa->spi};
 
 			events_push(w->events, &ev);
 		}

@@ -4,16 +4,17 @@
 #include "datapath.h"
 #include "sa.h"
 
-#define IP6_MIN_MTU  1280
-#define ICMP_QUOTE4  548  /* RFC 1812 4.3.2.3: the message has at most 576 octets */
-#define ICMP_QUOTE6  1232 /* RFC 4443 2.4: at most 1280 */
-#define P_ICMP       1
-#define P_ICMP6      58
+#define IP6_MIN_MTU 1280
+#define ICMP_QUOTE4 548	 /* RFC 1812 4.3.2.3: the message has at most 576 octets */
+#define ICMP_QUOTE6 1232 /* RFC 4443 2.4: at most 1280 */
+#define P_ICMP	    1
+#define P_ICMP6	    58
 
 enum fit
 pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
 {
-	uint32_t size = p->l3end - p->l3, clear[POLICY_STEPS_MAX], room = w->mtu, steps = p->bypass ? 0 : p->policy->nsteps;
+	uint32_t size = p->l3end - p->l3, clear[POLICY_STEPS_MAX], room = w->mtu,
+		 steps = p->bypass ? 0 : p->policy->nsteps;
 	uint32_t front = p->ins - p->l3;
 	const uint8_t *h = pkt_get(p, p->l3, 20);
 
@@ -34,7 +35,8 @@ pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
 	/* What the host has cut itself, or allowed to be cut, may be cut; and IPv6 knows no packet below 1280 (RFC 8200 5). */
 	if (!p->cut_ok && (p->af == 6 ? room >= IP6_MIN_MTU : (h[6] & 0x40) != 0))
 		return FIT_NOT;
-	return steps && p->sa[0]->p.mode == MODE_TUNNEL && (p->af == 4 || p->cut_ok) ? FIT_BEFORE : FIT_AFTER;
+	return steps && p->sa[0]->p.mode == MODE_TUNNEL && (p->af == 4 || p->cut_ok) ? FIT_BEFORE
+										     : FIT_AFTER;
 }
 
 /* No ICMP about an ICMP error, multicast, a nameless sender or a later fragment (RFC 1122 3.2.2, RFC 4443 2.4 e). */
@@ -48,7 +50,8 @@ icmp_allowed(const struct pkt *p)
 	if (p->key.frag && p->key.ports == PORTS_OPAQUE)
 		return false;
 	if (p->af == 4)
-		return !ipaddr_multicast(&p->key.remote) && !(p->key.proto == P_ICMP && *l4 != 8 && *l4 != 0);
+		return !ipaddr_multicast(&p->key.remote) &&
+		       !(p->key.proto == P_ICMP && *l4 != 8 && *l4 != 0);
 	return !(p->key.proto == P_ICMP6 && *l4 < 128);
 }
 
@@ -62,7 +65,8 @@ icmp4(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_
 	put16(h + 2, (uint16_t)(28 + n));
 	h[8] = 64;
 	h[9] = P_ICMP;
-	memcpy(h + 12, p->key.remote.b, 4); /* as a router on the way would: the path to this address is too narrow */
+	memcpy(h + 12, p->key.remote.b,
+	    4); /* as a router on the way would: the path to this address is too narrow */
 	memcpy(h + 16, p->key.local.b, 4);
 	put16(h + 10, cksum_ip4(h, 20));
 	icmp[0] = 3;
@@ -97,7 +101,8 @@ icmp6(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_
 struct pkt *
 icmp_too_big(struct walk *w, const struct pkt *p, uint32_t mtu)
 {
-	uint32_t hlen = p->af == 4 ? 28 : 48, most = p->af == 4 ? ICMP_QUOTE4 : ICMP_QUOTE6, n = p->l3end - p->l3;
+	uint32_t hlen = p->af == 4 ? 28 : 48, most = p->af == 4 ? ICMP_QUOTE4 : ICMP_QUOTE6,
+		 n = p->l3end - p->l3;
 	const uint8_t *frame = pkt_data(p), *quote = frame + p->l3;
 	struct pkt *m;
 	uint8_t *f;

@@ -6,25 +6,28 @@
 #include "datapath.h"
 #include "reasm.h"
 
-#define HEADER_ROOM 256 /* link header, IP header and the IPv6 headers in front of the fragment header */
-#define BLOCKS      (65536 / 8)
-#define P_FRAGMENT  44
+#define HEADER_ROOM                                                                                \
+	256 /* link header, IP header and the IPv6 headers in front of the fragment header */
+#define BLOCKS	   (65536 / 8)
+#define P_FRAGMENT 44
 
 struct datagram {
 	/* what its fragments have in common */
 	struct ipaddr src, dst;
-	const struct sa *sa;      /* it came through, NULL: clear; the two never mix */
+	const struct sa *sa; /* it came through, NULL: clear; the two never mix */
 	uint32_t id;
 	uint16_t vlan;
 	uint8_t proto, dir, af;
 
-	struct pkt *whole;        /* NULL: this entry is free */
-	uint32_t hlen;            /* link and IP header in front of the payload; 0: the first fragment is missing */
-	uint16_t l3, nh;          /* where they were in the first fragment's frame */
-	uint32_t have, total;     /* octets of payload; total 0: the last fragment is missing */
+	struct pkt *whole; /* NULL: this entry is free */
+	uint32_t
+	    hlen; /* link and IP header in front of the payload; 0: the first fragment is missing */
+	uint16_t l3, nh;      /* where they were in the first fragment's frame */
+	uint32_t have, total; /* octets of payload; total 0: the last fragment is missing */
 	uint32_t pieces;
 	uint64_t deadline;
-	uint8_t ce, next;         /* a fragment was marked congestion experienced; IPv6: protocol of the payload */
+	uint8_t ce,
+	    next; /* a fragment was marked congestion experienced; IPv6: protocol of the payload */
 	uint64_t bits[BLOCKS / 64];
 };
 
@@ -36,7 +39,8 @@ struct reasm {
 
 /* One fragment, as read. */
 struct piece {
-	uint32_t hlen;            /* octets of the frame in front of what is repeated in each fragment's payload */
+	uint32_t
+	    hlen; /* octets of the frame in front of what is repeated in each fragment's payload */
 	uint32_t at, len, offset; /* payload: place in the frame, length, offset in the datagram */
 	uint32_t id;
 	uint16_t nh;
@@ -160,9 +164,10 @@ reasm_find(struct reasm *r, const struct pkt *p, const struct piece *f)
 	for (unsigned i = 0; i < REASM_MAX; i++) {
 		struct datagram *d = &r->d[i];
 
-		if (d->whole && d->id == f->id && d->af == p->af && d->dir == p->key.dir && d->sa == sa && d->vlan == p->key.vlan &&
-		    (d->af == 6 || d->proto == p->key.proto) && ipaddr_eq(&d->src, &p->key.remote) &&
-		    ipaddr_eq(&d->dst, &p->key.local))
+		if (d->whole && d->id == f->id && d->af == p->af && d->dir == p->key.dir &&
+		    d->sa == sa && d->vlan == p->key.vlan &&
+		    (d->af == 6 || d->proto == p->key.proto) &&
+		    ipaddr_eq(&d->src, &p->key.remote) && ipaddr_eq(&d->dst, &p->key.local))
 			return d;
 	}
 	return NULL;
@@ -248,9 +253,11 @@ datagram_add(struct datagram *d, const struct pkt *p, const struct piece *f, boo
 	int marked;
 
 	*fatal = true;
-	if (f->len == 0 || (f->more && f->len % 8) || end > 65535 || end > room || f->hlen > HEADER_ROOM)
+	if (f->len == 0 || (f->more && f->len % 8) || end > 65535 || end > room ||
+	    f->hlen > HEADER_ROOM)
 		return DROP_FRAG_BAD;
-	if ((!f->more && d->total && d->total != end) || (d->total && end > d->total) || (!f->more && d->have > end))
+	if ((!f->more && d->total && d->total != end) || (d->total && end > d->total) ||
+	    (!f->more && d->have > end))
 		return DROP_FRAG_BAD;
 	if ((marked = datagram_mark(d, f)) != 0) {
 		*fatal = marked < 0 || memcmp(body + f->offset, pkt_data(p) + f->at, f->len) != 0;

@@ -89,6 +89,7 @@ tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t proto, st
 	p->etype = af == 4 ? ETYPE_IP4 : ETYPE_IP6;
 	p->nh = p->l4nh = (uint16_t)(p->l3 + (af == 4 ? 9 : 6));
 	p->ins = p->l4 = (uint16_t)(p->l3 + hlen);
+	p->key.frag = 0; /* a fragment inside is whole outside */
 	return DROP_NONE;
 }
 
@@ -145,7 +146,8 @@ tunnel_pop(struct pkt *p, uint32_t inner)
 	/* The inner length rules: what lies behind is padding for traffic flow confidentiality (RFC 4303 2.7). */
 	if (h[0] >> 4 == 4) {
 		total = get16(h + 2);
-		if ((h[0] & 0xfu) < 5 || total < (h[0] & 0xfu) * 4 || !pkt_get(p, inner, (h[0] & 0xfu) * 4))
+		if ((h[0] & 0xfu) < 5 || total < (h[0] & 0xfu) * 4 ||
+		    !pkt_get(p, inner, (h[0] & 0xfu) * 4))
 			return DROP_BAD_INNER;
 	} else if (h[0] >> 4 == 6) {
 		total = 40u + get16(h + 4);

@@ -1,6 +1,7 @@
 /*
  * What all transforms share: which one an SA gets, how much it adds, whether it may still run, and the books.
  */
+#include "ah.h"
 #include "crypto.h"
 #include "datapath.h"
 #include "events.h"
@@ -21,57 +22,76 @@ void
 xform_bind(struct sa *sa)
 {
 	sa->seal = sa->open = xform_refuse;
-	if (sa->p.proto != IPSEC_ESP)
-		return;
-	if (sa->out)
-		sa->seal = sa->p.mode == MODE_TUNNEL ? esp_seal_tunnel : esp_seal_transport;
-	if (sa->in)
-		sa->open = esp_open;
+	if (sa->p.proto == IPSEC_ESP) {
+		if (sa->out)
+			sa->seal = sa->p.mode == MODE_TUNNEL ? esp_seal_tunnel : esp_seal_transport;
+		if (sa->in)
+			sa->open = esp_open;
+	} else {
+		if (sa->out)
+			sa->seal = sa->p.mode == MODE_TUNNEL ? ah_seal_tunnel : ah_seal_transport;
+		if (sa->in)
+			sa->open = ah_open;
+	}
 }
 
-/* Octets around the protected part: outer header, UDP, ESP header and IV in front; ICV behind. */
+/* Octets of the outer header. */
 static uint32_t
-xform_fixed(const struct sa *sa)
+xform_outer(const struct sa *sa)
 {
-	const struct crypto *c = sa->out ? sa->out : sa->in;
-	uint32_t outer = sa->p.mode == MODE_TUNNEL ? (sa->p.dst.af == 4 ? 20 : 40) : 0;
+	return sa->p.mode == MODE_TUNNEL ? (sa->p.dst.af == 4 ? 20 : 40) : 0;
+}
 
-	return outer + (sa->p.encap_dport ? UDP_HLEN : 0) + 8 + c->iv_len + c->icv_len;
+/* Octets ESP puts around the protected part: outer header, UDP, ESP header and IV in front; ICV behind. */
+static uint32_t
+xform_esp_around(const struct sa *sa, const struct crypto *c)
+{
+	return xform_outer(sa) + (sa->p.encap_dport ? UDP_HLEN : 0) + 8 + c->iv_len + c->icv_len;
 }
 
 uint32_t
 xform_overhead(const struct sa *sa, uint32_t inner, uint32_t clear)
 {
 	const struct crypto *c = sa->out ? sa->out : sa->in;
-	uint32_t payload = inner - clear + 2;
+	uint32_t payload;
 
-	if (sa->p.mode == MODE_TUNNEL) {
-		payload = inner + 2;
+	if (sa->p.proto == IPSEC_AH)
+		return inner + xform_outer(sa) + ah_len(sa, c, sa->p.dst.af);
+	if (sa->p.mode == MODE_TUNNEL)
 		clear = 0;
-	}
-	payload = (payload + c->block - 1) / c->block * c->block;
-	return clear + payload + xform_fixed(sa);
+	payload = (inner - clear + 2 + c->block - 1) / c->block * c->block;
+	return clear + payload + xform_esp_around(sa, c);
 }
 
 uint32_t
 xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear)
 {
 	const struct crypto *c = sa->out ? sa->out : sa->in;
-	uint32_t around = xform_fixed(sa), payload;
+	uint32_t around, payload;
 
+	if (sa->p.proto == IPSEC_AH) {
+		around = xform_outer(sa) + ah_len(sa, c, sa->p.dst.af);
+		return mtu > around ? mtu - around : 0;
+	}
+	around = xform_esp_around(sa, c);
 	if (sa->p.mode == MODE_TUNNEL)
 		clear = 0;
 	if (mtu < around + clear + c->block)
 		return 0;
 	payload = (mtu - around - clear) / c->block * c->block;
-	return payload < 2 ? 0 : clear + payload - 2;
+	return clear + payload - 2;
 }
 
 static void
 xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
 {
-	struct event ev = {.kind = (uint8_t)kind, .proto = (uint8_t)sa->p.proto, .drop = why, .spi = sa->spi, .now = w->now,
-	    .src = sa->p.src, .dst = sa->p.dst};
+	struct event ev = {.kind = (uint8_t)kind,
+	    .proto = (uint8_t)sa->p.proto,
+	    .drop = why,
+	    .spi = sa->spi,
+	    .now = w->now,
+	    .src = sa->p.src,
+	    .dst = sa->p.dst};
 
 	if (w->events)
 		events_push(w->events, &ev);
@@ -81,7 +101,8 @@ xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
 static void
 xform_limits(struct sa *sa, struct walk *w)
 {
-	uint64_t packets = sa->cout.packets + sa->cin.packets, octets = sa->cout.octets + sa->cin.octets;
+	uint64_t packets = sa->cout.packets + sa->cin.packets,
+		 octets = sa->cout.octets + sa->cin.octets;
 	uint64_t age = w->now - sa->added_ms;
 
 	if (lifetime_over(&sa->p.hard, packets, octets, age)) {
@@ -128,4 +149,18 @@ xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
 		xform_tell(sa, w, EV_SA_HARD, d);
 	}
 	return d;
+}
+
+void
+xform_count(struct sa *sa, enum drop d)
+{
+	struct sa_counters *c = &sa->cin;
+
+	if (d == DROP_NONE || d == DROP_DUMMY)
+		return;
+	stats_add(d == DROP_REPLAY_OLD	  ? &c->replay_old
+		  : d == DROP_REPLAY_DUP  ? &c->replay_dup
+		  : d == DROP_AUTH_FAILED ? &c->auth_failed
+					  : &c->other_failed,
+	    1);
 }
