@@ -1,7 +1,8 @@
 /*
- * ipsec.conf: text -> rules and SAs, and back.  conf_lex.c makes tokens (macros, includes, continuation lines, secrecy
- * check of files), conf_parse.c reads statements by recursive descent and expands lists, conf_print.c writes what it
- * read, conf_check.c looks at a whole set.  On any error nothing of the text is used; several errors are reported.
+ * ipsec.conf: text -> rules and SAs, and back.  conf_file.c reads files and knows who may read them, conf_lex.c makes the
+ * tokens of a statement (macros, continuation lines), conf_parse.c tells statements apart, conf_host.c, conf_flow.c,
+ * conf_sa.c and conf_foreign.c read them by recursive descent and expand lists, conf_print.c writes what was read,
+ * conf_check.c looks at a whole set.  On any error nothing of the text is used; several errors are reported.
  */
 #ifndef BITS_CONF_H
 #define BITS_CONF_H
@@ -15,38 +16,46 @@
 /* What was found wrong, and where. */
 struct diag {
 	char *file;
-	unsigned line, col;   /* from 1; 0: the file as a whole */
-	bool warning;         /* said, and no reason to refuse */
-	char *text;           /* "what is wrong, near 'token'; what would be right" */
+	unsigned line, col; /* from 1; 0: the file as a whole */
+	bool warning;	    /* said, and no reason to refuse */
+	char *text;	    /* "what is wrong, near 'token'; what would be right" */
 };
 
 struct diags {
 	struct diag *d;
 	size_t n;
-	size_t errors;        /* that are no warnings */
+	size_t errors; /* that are no warnings */
 };
 
-void diags_add(struct diags *ds, const char *file, unsigned line, unsigned col, bool warning, const char *fmt, ...)
-    __attribute__((format(printf, 6, 7)));
+void diags_add(struct diags *ds, const char *file, unsigned line, unsigned col, bool warning,
+    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /** diags_print(ds, out): one line each, "file:line:col: text" ("file: text" without a line; "warning: " before a warning's text). */
 void diags_print(const struct diags *ds, FILE *out);
 void diags_free(struct diags *ds);
 
 /* Statements that are understood, printed back, and refused at load with a reason: ike, tcpmd5, ipcomp. */
 struct conf_foreign {
-	char *text;           /* canonical form */
+	char *text; /* canonical form */
 	char *why;
 	char *file;
+	unsigned line, col;
+};
+
+/* Where a rule or SA came from. */
+struct conf_at {
+	const char *file; /* one of conf.file */
 	unsigned line, col;
 };
 
 /* A text's content, in its order, lists expanded. */
 struct conf {
 	struct policy **rule;
-	size_t nrules;
+	size_t nrules, caprules;
 	struct sa_params *sa;
-	size_t nsas;
-	struct { char *file; unsigned line, col; } *rule_at, *sa_at; /* where each came from */
+	size_t nsas, capsas;
+	struct conf_at *rule_at, *sa_at; /* where each came from; NULL when it came from no text */
+	char **file;			 /* the names rule_at and sa_at point to */
+	size_t nfiles;
 	struct conf_foreign *foreign;
 	size_t nforeign;
 	enum builtin_set builtin[BUILTIN_MAX];
@@ -56,10 +65,27 @@ struct conf {
 void conf_init(struct conf *c);
 void conf_free(struct conf *c);
 
+/* Limits, each with a message of its own: what a file can cost in memory and time is bounded. */
+#define CONF_FILE_MAX	 (64u << 20) /* octets of one file */
+#define CONF_WORD_MAX	 4096u	     /* octets of a word */
+#define CONF_STRING_MAX	 65536u	     /* octets between quotes */
+#define CONF_TOKENS_MAX	 65536u	     /* words of one statement, macros expanded */
+#define CONF_MACRO_DEPTH 32u	     /* macros within macros */
+#define CONF_EXPAND_MAX	 (32u << 20) /* octets all uses of macros may come to */
+#define CONF_INCLUDE_MAX 16u	     /* includes within includes */
+#define CONF_LIST_DEPTH	 8u	     /* lists within lists */
+#define CONF_PRODUCT_MAX 65536u	     /* rules or SAs that the lists of one statement may come to */
+#define CONF_RULES_MAX	 1000000u    /* rules or SAs in all */
+#define CONF_ERRORS_MAX	 20u	     /* errors after which reading stops */
+
 struct conf_opts {
-	const char *const *macros;   /* "name=value" strings that win over the file's own, NULL-terminated; or NULL */
-	bool no_files;               /* refuse include and `file "..."` keys: text that came over the control socket */
-	bool any_owner;              /* skip the check that only the owner (root or the caller) can read a file with keys */
+	const char *const *
+	    macros; /* "name=value" strings that win over the file's own, NULL-terminated; or NULL */
+	bool
+	    no_files; /* refuse include and `file "..."` keys: text that came over the control socket */
+	bool
+	    any_owner; /* skip the check that only the owner (root or the caller) can read a file with keys */
+	bool warn_unused; /* warn of macros that nothing uses */
 	/* addresses of a host or interface name, at most cap into out; number of them, -1: no such name.  NULL: numeric
 	 * addresses only. */
 	int (*resolve)(void *ctx, const char *name, struct ipaddr *out, int cap);
@@ -74,8 +100,8 @@ struct conf_opts {
 int conf_parse_file(const char *path, const struct conf_opts *o, struct conf *c, struct diags *ds);
 
 /** conf_parse_text(name, text, len, o, c, ds): the same from memory. */
-int conf_parse_text(const char *name, const char *text, size_t len, const struct conf_opts *o, struct conf *c,
-    struct diags *ds);
+int conf_parse_text(const char *name, const char *text, size_t len, const struct conf_opts *o,
+    struct conf *c, struct diags *ds);
 
 /**
  * conf_check(c, ds):
