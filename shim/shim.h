@@ -31,9 +31,16 @@ enum shim_state { SHIM_HALTED, SHIM_PAUSED, SHIM_RUNNING, SHIM_PAUSING };
 struct event;
 struct shim;
 
-/** shim_new(upper, lower): takes both edges.  NULL and errno.  HALTED, with an empty generation (discards everything). */
+/** shim_new(upper, lower): takes both edges (may be NULL, see shim_set_edges()).  NULL and errno.  HALTED, with an empty generation (discards everything). */
 struct shim *shim_new(struct edge *upper, struct edge *lower);
 void shim_free(struct shim *s);
+
+/**
+ * shim_set_edges(s, upper, lower):
+ * HALTED only: frees the edges there are and takes these; NULL, NULL: none, then shim_init() fails with ENODEV.  Policy, counters and
+ * next hops stay, so that a NIC that was given back can be taken again.
+ */
+void shim_set_edges(struct shim *s, struct edge *upper, struct edge *lower);
 
 /** shim_init(s): binds both edges, starts the worker.  HALTED -> PAUSED.  0, or -1 and errno (logged; still HALTED). */
 int shim_init(struct shim *s);
@@ -69,6 +76,9 @@ bool shim_event_next(struct shim *s, struct event *ev);
 
 /** shim_edge_gone(s): true once after a worker found an edge gone (the state is then PAUSED). */
 bool shim_edge_gone(struct shim *s);
+
+/** shim_events_lost(s): events that found the ring full, since shim_new(). */
+uint64_t shim_events_lost(const struct shim *s);
 
 struct edge *shim_upper(struct shim *s);
 struct edge *shim_lower(struct shim *s);

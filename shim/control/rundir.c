@@ -1,0 +1,234 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "log.h"
+#include "rundir.h"
+
+struct rundir {
+	int dirfd, lockfd;
+	char dir[160], nic[32];
+	char sock[sizeof((struct sockaddr_un *)0)->sun_path];
+	char pid[64]; /* name of the pid file, "" before it is written */
+};
+
+/* The parents of ${path}, each 0755 where it is missing. */
+static int
+make_parents(const char *path)
+{
+	char part[4096];
+
+	if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	return 0;
+}
+
+int
+rundir_dir(const char *path, char *why, size_t cap)
+{
+	struct stat st;
+	int fd;
+
+	if (make_parents(path) < 0 || (mkdir(path, 0700) < 0 && errno != EEXIST)) {
+		snprintf(why, cap, "cannot make directory %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+		snprintf(why, cap, "cannot open directory %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid()) {
+		snprintf(why, cap, "directory %s belongs to uid %u, not to us", path,
+		    (unsigned)st.st_uid);
+		goto err;
+	}
+	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0) {
+		snprintf(why, cap, "directory %s is open to others: %s", path, strerror(errno));
+		goto err;
+	}
+	return fd;
+err:
+	close(fd);
+	return -1;
+}
+
+/* Who holds the lock: what it wrote into it. */
+static long
+holder(int fd)
+{
+	char text[24];
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return strtol(text, NULL, 10);
+}
+
+static int
+take_lock(struct rundir *r, char *why, size_t cap)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "%s.lock", r->nic);
+	r->lockfd = openat(r->dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r->lockfd < 0) {
+		snprintf(why, cap, "cannot open %s/%s: %s", r->dir, name, strerror(errno));
+		return -1;
+	}
+	if (flock(r->lockfd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			snprintf(
+			    why, cap, "%s is taken by bitsd (pid %ld)", r->nic, holder(r->lockfd));
+		else
+			snprintf(why, cap, "cannot lock %s/%s: %s", r->dir, name, strerror(errno));
+		close(r->lockfd);
+		return -1;
+	}
+	return 0;
+}
+
+struct rundir *
+rundir_open(const char *dir, const char *nic, char *why, size_t cap)
+{
+	struct rundir *r = calloc(1, sizeof *r);
+
+	if (!r) {
+		snprintf(why, cap, "%s", strerror(errno));
+		goto err0;
+	}
+	if ((size_t)snprintf(r->dir, sizeof r->dir, "%s", dir) >= sizeof r->dir ||
+	    (size_t)snprintf(r->nic, sizeof r->nic, "%s", nic) >= sizeof r->nic ||
+	    strchr(nic, '/')) {
+		snprintf(why, cap, "run directory or name of the NIC is too long");
+		goto err1;
+	}
+	if ((r->dirfd = rundir_dir(dir, why, cap)) < 0)
+		goto err1;
+	if (take_lock(r, why, cap) < 0)
+		goto err2;
+	return r;
+err2:
+	close(r->dirfd);
+err1:
+	free(r);
+err0:
+	return NULL;
+}
+
+/* ${fd}'s whole content becomes our pid. */
+static int
+write_pid(int fd)
+{
+	char text[24];
+	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return -1;
+	return 0;
+}
+
+int
+rundir_pid(struct rundir *r)
+{
+	char name[64];
+	int fd, rc;
+
+	snprintf(name, sizeof name, "%s.pid", r->nic);
+	if (write_pid(r->lockfd) < 0)
+		return -1;
+	fd = openat(r->dirfd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	rc = write_pid(fd);
+	close(fd);
+	if (rc == 0)
+		memcpy(r->pid, name, sizeof r->pid);
+	return rc;
+}
+
+/* May we bind at ${path}?  A socket of ours that nobody can be serving (we hold the lock) is taken away. */
+static int
+clear_path(const char *path, char *why, size_t cap)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		snprintf(why, cap, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
+		snprintf(
+		    why, cap, "%s is in the way: it is not a socket of ours; move it away", path);
+		return -1;
+	}
+	if (unlink(path) < 0) {
+		snprintf(why, cap, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int
+rundir_listen(struct rundir *r, const char *path, char *why, size_t cap)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int fd, rc, n;
+
+	if (path)
+		n = snprintf(sun.sun_path, sizeof sun.sun_path, "%s", path);
+	else
+		n = snprintf(sun.sun_path, sizeof sun.sun_path, "%s/%s.sock", r->dir, r->nic);
+	if ((size_t)n >= sizeof sun.sun_path) {
+		snprintf(why, cap, "the path of the control socket is longer than %zu octets",
+		    sizeof sun.sun_path - 1);
+		return -1;
+	}
+	if (clear_path(sun.sun_path, why, cap) < 0)
+		return -1;
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0) {
+		snprintf(why, cap, "control socket: %s", strerror(errno));
+		return -1;
+	}
+	mask = umask(0177);
+	rc = bind(fd, (struct sockaddr *)&sun, sizeof sun);
+	umask(mask);
+	if (rc < 0 || listen(fd, 64) < 0) {
+		snprintf(why, cap, "control socket %s: %s", sun.sun_path, strerror(errno));
+		close(fd);
+		return -1;
+	}
+	memcpy(r->sock, sun.sun_path, sizeof r->sock);
+	return fd;
+}
+
+void
+rundir_close(struct rundir *r)
+{
+	if (!r)
+		return;
+	if (r->sock[0])
+		unlink(r->sock);
+	if (r->pid[0])
+		unlinkat(r->dirfd, r->pid, 0);
+	close(r->lockfd); /* the lock's file stays: removing it would let two hold "the" lock */
+	close(r->dirfd);
+	free(r);
+}

@@ -1,0 +1,39 @@
+/*
+ * The run directory: who may serve a NIC (lock and pid file), and where the control socket lies.
+ *
+ * The directory is 0700 before anything is made in it, the socket is made under umask 077, so that there is no moment in which
+ * somebody else could connect.  Whatever lies at the socket's path and is not a socket of ours is refused, not removed.
+ */
+#ifndef BITS_RUNDIR_H
+#define BITS_RUNDIR_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define RUNDIR_DEFAULT "/run/bits"
+
+/* Opaque types. */
+struct rundir;
+
+/**
+ * rundir_open(dir, nic, why, cap):
+ * Makes ${dir} where it is missing and takes <dir>/<nic>.lock.  NULL: ${why} is a sentence ("eth0 is taken by bitsd (pid 17)", or what is
+ * wrong with the directory).  The lock is held until rundir_close() or the end of the process.
+ */
+struct rundir *rundir_open(const char *dir, const char *nic, char *why, size_t cap);
+
+/** rundir_pid(r): writes our pid to <dir>/<nic>.pid, and for a second bitsd's message into the lock.  0, or -1 and errno. */
+int rundir_pid(struct rundir *r);
+
+/** rundir_listen(r, path, why, cap): the control socket, listening, non-blocking; ${path} NULL: <dir>/<nic>.sock.  Descriptor, or -1 and
+ * ${why}. */
+int rundir_listen(struct rundir *r, const char *path, char *why, size_t cap);
+
+/** rundir_close(r): removes socket and pid file, gives the lock up.  NULL is fine. */
+void rundir_close(struct rundir *r);
+
+/** rundir_dir(path, why, cap): ${path} as a directory only root (or who runs us) can enter, made with its parents where missing;
+ * descriptor, or -1 and ${why}.  Also for the state directory. */
+int rundir_dir(const char *path, char *why, size_t cap);
+
+#endif

@@ -1,0 +1,388 @@
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+#include "crypto.h"
+#include "edge.h"
+#include "events.h"
+#include "flowcache.h"
+#include "gen.h"
+#include "mono.h"
+#include "nexthop.h"
+#include "worker.h"
+
+#define POOL_SLOTS   1024 /* bursts in hand, ICMP of our own, fragments that wait */
+#define CACHE_FLOWS  65536
+#define EDGE_FDS_MAX 16
+#define DRAIN_BURSTS 256 /* an attacker who keeps sending must not keep a restart from happening */
+
+enum side { UPPER = 0, LOWER = 1 };
+
+struct worker {
+	struct worker_env env;
+	struct walk walk;
+	int epfd, wake_fd;
+	uint32_t polled; /* bit per side: has no descriptor, so is tried on each wake-up (memory) */
+	pthread_t thread;
+
+	/* orders; both words are written under the lock, and want is read without it */
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	uint32_t want, is;
+	bool gone; /* under the lock */
+
+	/* written by the control thread, read by the worker, or the other way round: atomic */
+	uint32_t mtu;
+	uint32_t rung;	 /* event_fd was written and nobody listened yet */
+	uint64_t rounds; /* quiescent states passed */
+	uint64_t hits, misses;
+};
+
+static uint32_t
+wanted(const struct worker *w)
+{
+	return __atomic_load_n(&w->want, __ATOMIC_ACQUIRE);
+}
+
+static void
+ring(const struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->env.event_fd, &one, sizeof one);
+
+	(void)n; /* EAGAIN: it is readable already */
+}
+
+/* No pointer read before is used after this.  The counter carries the ordering once more in terms a race detector sees,
+ * which does not see into liburcu. */
+static void
+quiesce(struct worker *w)
+{
+	__atomic_store_n(&w->rounds, w->rounds + 1, __ATOMIC_RELEASE);
+	rcu_quiescent_state();
+}
+
+/* One burst from one side through the walk.  Number of packets, or -1: the edge is gone. */
+static int
+burst(struct worker *w, enum side side)
+{
+	struct walk *k = &w->walk;
+	struct burst b;
+	int n;
+
+	k->gen = __atomic_load_n(w->env.gen, __ATOMIC_CONSUME);
+	k->nexthops = __atomic_load_n(w->env.nexthops, __ATOMIC_CONSUME);
+	k->mtu = __atomic_load_n(&w->mtu, __ATOMIC_RELAXED);
+	n = edge_recv(side == UPPER ? w->env.upper : w->env.lower, k->pool, &b, BURST_MAX);
+	if (n <= 0)
+		return n;
+	k->now = mono_ms();
+	if (side == UPPER)
+		outbound_burst(k, &b);
+	else
+		inbound_burst(k, &b);
+	return n;
+}
+
+/* After some bursts: wake the control thread when there is something to tell, publish the cache's counters. */
+static void
+tell(struct worker *w)
+{
+	uint64_t hits, misses;
+
+	if (events_pending(w->env.events) && !__atomic_exchange_n(&w->rung, 1, __ATOMIC_ACQ_REL))
+		ring(w);
+	flowcache_stats(w->walk.cache, &hits, &misses);
+	__atomic_store_n(&w->hits, hits, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->misses, misses, __ATOMIC_RELAXED);
+}
+
+/* Sides that epoll says are readable; blocks until there is one or an order comes. */
+static uint32_t
+wait_for_packets(struct worker *w)
+{
+	struct epoll_event ev[EDGE_FDS_MAX + 1];
+	uint32_t ready = 0;
+	uint64_t count;
+	int n;
+
+	__atomic_store_n(&w->rounds, w->rounds + 1, __ATOMIC_RELEASE);
+	rcu_thread_offline();
+	n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, -1);
+	rcu_thread_online();
+	for (int i = 0; i < n; i++) {
+		if (ev[i].data.u32 <= LOWER) {
+			ready |= 1u << ev[i].data.u32;
+		} else {
+			ssize_t r = read(w->wake_fd, &count, sizeof count);
+
+			(void)r;
+			ready |= w->polled;
+		}
+	}
+	return ready;
+}
+
+/* RUN: until another order comes (true), or an edge is gone (false).  A side that fills a burst is read again before epoll is
+ * asked; both sides take turns, so that neither starves the other. */
+static bool
+run(struct worker *w)
+{
+	while (wanted(w) == WORKER_RUN) {
+		uint32_t ready = wait_for_packets(w);
+
+		while (ready && wanted(w) == WORKER_RUN) {
+			for (enum side s = UPPER; s <= LOWER; s++) {
+				int n;
+
+				if (!(ready & 1u << s))
+					continue;
+				n = burst(w, s);
+				if (n < 0)
+					return false;
+				if (n < BURST_MAX)
+					ready &= ~(1u << s);
+			}
+			tell(w);
+			quiesce(w);
+		}
+	}
+	return true;
+}
+
+/* DRAIN: what waited while nothing was allowed to pass is counted, and goes nowhere. */
+static void
+drain(struct worker *w)
+{
+	for (enum side s = UPPER; s <= LOWER; s++)
+		for (int i = 0; i < DRAIN_BURSTS && burst(w, s) > 0; i++)
+			;
+	tell(w);
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	rcu_register_thread();
+	rcu_thread_offline();
+	w->walk.rng = rng_system();
+	pthread_mutex_lock(&w->lock);
+	while (w->want != WORKER_END) {
+		uint32_t order = w->want;
+		bool there = true;
+
+		if (order == WORKER_PARKED) {
+			w->is = WORKER_PARKED;
+			pthread_cond_broadcast(&w->cond);
+			pthread_cond_wait(&w->cond, &w->lock);
+			continue;
+		}
+		w->is = order;
+		w->walk.running = order == WORKER_RUN;
+		pthread_cond_broadcast(&w->cond);
+		pthread_mutex_unlock(&w->lock);
+
+		rcu_thread_online();
+		if (order == WORKER_RUN)
+			there = run(w);
+		else
+			drain(w);
+		__atomic_store_n(&w->rounds, w->rounds + 1, __ATOMIC_RELEASE);
+		rcu_thread_offline();
+
+		pthread_mutex_lock(&w->lock);
+		if (!there) {
+			w->gone = true;
+			if (w->want == WORKER_RUN)
+				__atomic_store_n(&w->want, WORKER_PARKED, __ATOMIC_RELEASE);
+			ring(w);
+		} else if (order == WORKER_DRAIN && w->want == WORKER_DRAIN) {
+			__atomic_store_n(&w->want, WORKER_PARKED, __ATOMIC_RELEASE);
+		}
+	}
+	w->is = WORKER_END;
+	pthread_cond_broadcast(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* The thread takes no signals: they are the control thread's. */
+static int
+start(struct worker *w)
+{
+	sigset_t all, old;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	pthread_setname_np(w->thread, "bits-worker");
+	return 0;
+}
+
+struct worker *
+worker_new(const struct worker_env *env)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	uint64_t seed;
+
+	if (!w)
+		goto err0;
+	w->env = *env;
+	w->mtu = env->mtu;
+	w->epfd = -1;
+	w->want = w->is = WORKER_PARKED;
+	w->walk.upper = env->upper;
+	w->walk.lower = env->lower;
+	w->walk.events = env->events;
+	w->walk.stats = env->stats;
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed ||
+	    getrandom(&w->walk.ipid, sizeof w->walk.ipid, 0) != sizeof w->walk.ipid)
+		goto err1;
+	if ((w->walk.pool = pktpool_new(POOL_SLOTS, PKT_FRAME_MAX)) == NULL)
+		goto err1;
+	if ((w->walk.cache = flowcache_new(CACHE_FLOWS, seed)) == NULL)
+		goto err2;
+	if ((w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+		goto err3;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->cond, NULL);
+	if (start(w) < 0)
+		goto err4;
+	return w;
+err4:
+	pthread_cond_destroy(&w->cond);
+	pthread_mutex_destroy(&w->lock);
+	close(w->wake_fd);
+err3:
+	flowcache_free(w->walk.cache);
+err2:
+	pktpool_free(w->walk.pool);
+err1:
+	free(w);
+err0:
+	return NULL;
+}
+
+/* Under the lock: a new order, and out of epoll with it. */
+static void
+give(struct worker *w, enum worker_order o)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	__atomic_store_n(&w->want, o, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&w->cond);
+	n = write(w->wake_fd, &one, sizeof one);
+	(void)n;
+}
+
+void
+worker_order(struct worker *w, enum worker_order o)
+{
+	pthread_mutex_lock(&w->lock);
+	give(w, o);
+	/* DRAIN becomes PARKED by itself, and so does RUN when an edge is gone */
+	while (w->is != w->want || w->is == WORKER_DRAIN)
+		pthread_cond_wait(&w->cond, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	give(w, WORKER_END);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->cond);
+	pthread_mutex_destroy(&w->lock);
+	if (w->epfd >= 0)
+		close(w->epfd);
+	close(w->wake_fd);
+	flowcache_free(w->walk.cache);
+	pktpool_free(w->walk.pool);
+	free(w);
+}
+
+int
+worker_watch(struct worker *w)
+{
+	struct edge *edge[2] = {w->env.upper, w->env.lower};
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = LOWER + 1};
+	int fd[EDGE_FDS_MAX], n;
+
+	if (w->epfd >= 0)
+		close(w->epfd);
+	w->polled = 0;
+	if ((w->epfd = epoll_create1(EPOLL_CLOEXEC)) < 0)
+		return -1;
+	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev) < 0)
+		return -1;
+	for (enum side s = UPPER; s <= LOWER; s++) {
+		ev.data.u32 = s;
+		n = edge_fds(edge[s], fd, EDGE_FDS_MAX);
+		if (n == 0)
+			w->polled |= 1u << s;
+		for (int i = 0; i < n; i++)
+			if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, fd[i], &ev) < 0)
+				return -1;
+	}
+	pthread_mutex_lock(&w->lock);
+	w->gone = false;
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}
+
+bool
+worker_edge_gone(const struct worker *w)
+{
+	struct worker *x = (struct worker *)(uintptr_t)w;
+	bool gone;
+
+	pthread_mutex_lock(&x->lock);
+	gone = x->gone;
+	pthread_mutex_unlock(&x->lock);
+	return gone;
+}
+
+void
+worker_synchronize(struct worker *w)
+{
+	synchronize_rcu();
+	(void)__atomic_load_n(&w->rounds, __ATOMIC_ACQUIRE);
+}
+
+void
+worker_events_heard(struct worker *w)
+{
+	__atomic_store_n(&w->rung, 0, __ATOMIC_RELEASE);
+}
+
+void
+worker_set_mtu(struct worker *w, uint32_t mtu)
+{
+	__atomic_store_n(&w->mtu, mtu, __ATOMIC_RELAXED);
+}
+
+void
+worker_cache_stats(const struct worker *w, uint64_t *hits, uint64_t *misses)
+{
+	*hits += __atomic_load_n(&w->hits, __ATOMIC_RELAXED);
+	*misses += __atomic_load_n(&w->misses, __ATOMIC_RELAXED);
+}

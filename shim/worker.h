@@ -1,0 +1,65 @@
+/*
+ * A worker: one thread that reads bursts from both edges and walks them.
+ *
+ * It blocks in epoll when nothing comes, and never wakes up by itself.  It reads generation and next hops once per burst, as an
+ * RCU reader (liburcu's QSBR flavour: reading costs nothing, each round of the loop is a quiescent state, and a blocked or
+ * parked worker counts as offline).
+ *
+ * Orders come from the control thread and are obeyed between two bursts:
+ *   PARKED  touches no edge; the control thread may bind, unbind, pause and restart them.
+ *   DRAIN   reads what the edges still hold and drops it as NOT_RUNNING, then parks.
+ *   RUN     bursts pass.
+ *   END     the thread ends.
+ */
+#ifndef BITS_WORKER_H
+#define BITS_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "datapath.h"
+
+enum worker_order { WORKER_PARKED, WORKER_DRAIN, WORKER_RUN, WORKER_END };
+
+/* What a worker shares with the shim that owns it. */
+struct worker_env {
+	struct edge *upper, *lower;
+	struct gen **gen;              /* RCU-protected pointers of the shim */
+	struct nexthops **nexthops;
+	struct events *events;
+	struct stats *stats;           /* outlives the worker */
+	int event_fd;                  /* eventfd: events wait, or an edge is gone */
+	uint32_t mtu;
+};
+
+/* Opaque types. */
+struct worker;
+
+/** worker_new(env): allocates all a worker ever needs and starts its thread, parked.  NULL and errno. */
+struct worker *worker_new(const struct worker_env *env);
+
+/** worker_free(w): ends the thread and frees.  NULL is fine. */
+void worker_free(struct worker *w);
+
+/** worker_order(w, o): gives order ${o} (not END) and waits until it is obeyed: PARKED and DRAIN return when the worker is parked and no
+ * packet is in flight, RUN when the next burst can begin. */
+void worker_order(struct worker *w, enum worker_order o);
+
+/** worker_watch(w): looks up the edges' descriptors anew; worker parked.  0, or -1 and errno. */
+int worker_watch(struct worker *w);
+
+/** worker_edge_gone(w): the worker found an edge gone and parked itself; since the last worker_watch(). */
+bool worker_edge_gone(const struct worker *w);
+
+/** worker_synchronize(w): returns when the worker uses nothing it read before the call. */
+void worker_synchronize(struct worker *w);
+
+/** worker_events_heard(w): the control thread is about to empty the event ring; later events ring event_fd again. */
+void worker_events_heard(struct worker *w);
+
+/** worker_set_mtu(w, mtu): of the lower edge, from the next burst on. */
+void worker_set_mtu(struct worker *w, uint32_t mtu);
+
+/** worker_cache_stats(w, hits, misses): adds this worker's.  The numbers may be some packets old. */
+void worker_cache_stats(const struct worker *w, uint64_t *hits, uint64_t *misses);
+
+#endif
