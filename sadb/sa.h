@@ -98,6 +98,7 @@ struct sa {
 	/* cold */
 	struct sa_params p;        /* p.dir resolved: OUT, IN or ANY (both) */
 	uint64_t block;            /* numbers reserved at a time; control thread */
+	uint64_t topped_ms;        /* when the last block was added, 0: never; control thread */
 	char fp[33];               /* seqstore fingerprint, "" when nothing needs reserving */
 	uint64_t pmtu;             /* path MTU of the outer packet, 0: the NIC's */
 	unsigned refs;             /* atomic */

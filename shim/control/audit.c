@@ -1,0 +1,132 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "audit.h"
+#include "log.h"
+
+struct audit {
+	void (*tell)(void *ctx, const char *json);
+	void *ctx;
+	uint64_t second; /* the lines below were written in */
+	unsigned lines;
+	uint64_t left_out;
+};
+
+struct audit *
+audit_new(void (*tell)(void *ctx, const char *json), void *ctx)
+{
+	struct audit *a = calloc(1, sizeof *a);
+
+	if (a) {
+		a->tell = tell;
+		a->ctx = ctx;
+	}
+	return a;
+}
+
+void
+audit_free(struct audit *a)
+{
+	free(a);
+}
+
+static const char *
+protocol(unsigned proto)
+{
+	return proto == 50 ? "esp" : proto == 51 ? "ah" : NULL;
+}
+
+char *
+audit_line(const struct event *ev, char *buf, size_t cap)
+{
+	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
+	const char *proto = protocol(ev->proto);
+	char sa[80] = "", what[120] = "";
+
+	if (proto)
+		snprintf(sa, sizeof sa, " %s spi 0x%08x seq %llu", proto, ev->spi,
+		    (unsigned long long)ev->seq);
+	if (ev->drop != DROP_NONE)
+		snprintf(what, sizeof what, ": %s", drop_text(ev->drop));
+	snprintf(buf, cap, "%s %s %s%s from %s to %s flow 0x%05x%s", event_name(ev->kind),
+	    ev->dir == DIR_OUT ? "out" : "in", ev->drop != DROP_NONE ? drop_name(ev->drop) : "-",
+	    sa, ipaddr_print(&ev->src, src), ipaddr_print(&ev->dst, dst), ev->flowlabel, what);
+	return buf;
+}
+
+static void
+to_log(struct audit *a, const struct event *ev)
+{
+	char line[400];
+
+	if (ev->now / 1000 != a->second) {
+		if (a->left_out)
+			log_info("%llu audit lines were left out", (unsigned long long)a->left_out);
+		a->second = ev->now / 1000;
+		a->lines = 0;
+		a->left_out = 0;
+	}
+	if (a->lines++ >= AUDIT_LINES) {
+		a->left_out++;
+		return;
+	}
+	audit_line(ev, line, sizeof line);
+	if (ev->held_back)
+		log_info("%s (%llu more before it)", line, (unsigned long long)ev->held_back);
+	else
+		log_info("%s", line);
+}
+
+/* The keys are in ipsecctl(8). */
+static json_t *
+to_json(const struct event *ev)
+{
+	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN], spi[16], line[400];
+	const char *proto = protocol(ev->proto);
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "event", event_name(ev->kind),
+	    "dir", ev->dir == DIR_OUT ? "out" : "in", "src", ipaddr_print(&ev->src, src), "dst",
+	    ipaddr_print(&ev->dst, dst), "now_ms", (json_int_t)ev->now, "held_back",
+	    (json_int_t)ev->held_back, "text", audit_line(ev, line, sizeof line));
+
+	if (ev->drop != DROP_NONE)
+		json_object_set_new(j, "drop", json_string(drop_name(ev->drop)));
+	if (proto) {
+		snprintf(spi, sizeof spi, "0x%08x", ev->spi);
+		json_object_set_new(j, "proto", json_string(proto));
+		json_object_set_new(j, "spi", json_string(spi));
+		json_object_set_new(j, "seq", json_integer((json_int_t)ev->seq));
+	}
+	return j;
+}
+
+static void
+tell(struct audit *a, json_t *j)
+{
+	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	json_malloc_t get;
+	json_free_t release;
+
+	json_get_alloc_funcs(&get, &release);
+	if (text && a->tell)
+		a->tell(a->ctx, text);
+	if (text)
+		release(text);
+	json_decref(j);
+}
+
+void
+audit_event(struct audit *a, const struct event *ev)
+{
+	if (ev->kind != EV_SEQ_LOW && ev->kind != EV_NEIGHBOUR)
+		to_log(a, ev);
+	if (a->tell)
+		tell(a, to_json(ev));
+}
+
+void
+audit_note(struct audit *a, const char *name, const char *detail)
+{
+	if (a->tell)
+		tell(a,
+		    json_pack("{s:s, s:s, s:s}", "event", name, "detail", detail, "text", detail));
+}

@@ -1,0 +1,409 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "audit.h"
+#include "bump.h"
+#include "ctl_server.h"
+#include "log.h"
+#include "mono.h"
+#include "neigh.h"
+#include "nexthop_keeper.h"
+#include "reload.h"
+#include "shim.h"
+
+/* What libevent watches for us. */
+struct bump_watch {
+	struct event *shim, *nic[2], *retry;
+};
+
+#define RETRY_MIN 100
+#define RETRY_MAX 5000
+
+/* --- what reload and nexthop_keeper ask of us --- */
+
+/* The host's addresses: of every interface, since a tunnel may end at one that is not the NIC's. */
+static int
+addresses(void *ctx, struct ipaddr *out, int cap)
+{
+	struct bump *b = ctx;
+	struct ifaddrs *list;
+	int n = b->nic ? nic_addresses(b->nic, out, cap) : 0;
+
+	if (n < 0)
+		n = 0;
+	if (getifaddrs(&list) < 0)
+		return n;
+	for (struct ifaddrs *i = list; i && n < cap; i = i->ifa_next) {
+		if (!i->ifa_addr)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET)
+			out[n++] = ipaddr_from(
+			    4, (uint8_t *)&((struct sockaddr_in *)i->ifa_addr)->sin_addr);
+		else if (i->ifa_addr->sa_family == AF_INET6)
+			out[n++] =
+			    ipaddr_from(6, ((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr.s6_addr);
+	}
+	freeifaddrs(list);
+	return n;
+}
+
+static void
+published(void *ctx)
+{
+	struct bump *b = ctx;
+
+	nexthop_keeper_retarget(b->hops);
+}
+
+static int
+resolve(void *ctx, const struct ipaddr *dst, uint8_t mac[static 6])
+{
+	struct bump *b = ctx;
+
+	if (!b->nic) {
+		errno = ENODEV;
+		return 0;
+	}
+	return neigh_resolve(nic_host_netns(b->nic), b->opts.name, dst, mac);
+}
+
+static void
+tell_monitors(void *ctx, const char *json)
+{
+	struct bump *b = ctx;
+
+	if (b->ctl)
+		ctl_server_tell(b->ctl, json);
+}
+
+/* --- an edge is gone: NIC unplugged, TAP deleted, ... --- */
+
+static void
+retry_later(struct bump *b)
+{
+	struct timeval tv = {
+	    .tv_sec = b->retry_ms / 1000, .tv_usec = (suseconds_t)(b->retry_ms % 1000) * 1000};
+
+	evtimer_add(b->watch->retry, &tv);
+	b->retry_ms = b->retry_ms * 2 > RETRY_MAX ? RETRY_MAX : b->retry_ms * 2;
+}
+
+/* Something happened that makes a try worth while at once. */
+static void
+retry_now(struct bump *b)
+{
+	struct timeval tv = {.tv_usec = 20000};
+
+	b->retry_ms = RETRY_MIN;
+	if (b->run)
+		evtimer_add(b->watch->retry, &tv);
+}
+
+static void
+retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct bump *b = arg;
+	char why[512];
+
+	if (!b->run || shim_state(b->shim) == SHIM_RUNNING)
+		return;
+	if (bump_take(b, why, sizeof why) < 0) {
+		log_debug("nic", "not yet: %s", why);
+		retry_later(b);
+		return;
+	}
+	reload_readdress(b->reload);
+	if (bump_go(b) < 0)
+		retry_later(b);
+	else
+		log_info("both edges are there again: running");
+}
+
+/* --- what is watched --- */
+
+static void
+on_shim(evutil_socket_t fd, short what, void *arg)
+{
+	struct bump *b = arg;
+
+	if (!bump_heard(b))
+		return;
+	log_warnx("an edge is gone: nothing passes until it is back");
+	audit_note(b->audit, "state", "paused: an edge is gone");
+	retry_now(b);
+}
+
+static void
+note_nic_event(void *ctx, enum nic_event ev)
+{
+	struct bump *b = ctx;
+
+	b->seen |= 1u << ev;
+}
+
+/* The NIC's link is the TAP's carrier. */
+static void
+follow_link(struct bump *b)
+{
+	struct nic_info info;
+
+	nic_info(b->nic, &info);
+	if (shim_state(b->shim) == SHIM_RUNNING &&
+	    edge_tap_carrier(shim_upper(b->shim), info.up) < 0)
+		log_warn("cannot set the carrier of %s", b->opts.name);
+	log_info("%s: link %s", b->opts.name, info.up ? "up" : "down");
+	audit_note(b->audit, "link", info.up ? "up" : "down");
+}
+
+static void
+follow_mtu(struct bump *b)
+{
+	struct nic_info info;
+
+	nic_info(b->nic, &info);
+	shim_set_mtu(b->shim, info.mtu);
+	log_info("%s: MTU %u", b->opts.name, info.mtu);
+}
+
+static void
+on_nic(evutil_socket_t fd, short what, void *arg)
+{
+	struct bump *b = arg;
+
+	b->seen = 0;
+	nic_event_read(b->nic, note_nic_event, b);
+	if (b->seen & 1u << NIC_LINK)
+		follow_link(b);
+	if (b->seen & 1u << NIC_MTU)
+		follow_mtu(b);
+	if (b->seen & 1u << NIC_ADDR)
+		reload_readdress(b->reload);
+	if (b->seen & (1u << NIC_ADDR | 1u << NIC_ROUTE | 1u << NIC_LINK))
+		nexthop_keeper_look(b->hops);
+	if (b->seen & (1u << NIC_GONE | 1u << NIC_TAP_GONE)) {
+		log_warnx("%s: the %s is gone: nothing passes until it is back", b->opts.name,
+		    b->seen & 1u << NIC_GONE ? "NIC" : "TAP");
+		if (shim_state(b->shim) == SHIM_RUNNING)
+			shim_pause(b->shim);
+	}
+	if (b->seen & (1u << NIC_GONE | 1u << NIC_TAP_GONE | 1u << NIC_BACK))
+		retry_now(b);
+}
+
+static int
+watch_nic(struct bump *b)
+{
+	int fd[2];
+
+	nic_event_fds(b->nic, fd);
+	for (int i = 0; i < 2; i++) {
+		b->watch->nic[i] = event_new(b->base, fd[i], EV_READ | EV_PERSIST, on_nic, b);
+		if (!b->watch->nic[i] || event_add(b->watch->nic[i], NULL) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Forgets the NIC; it stays as it is. */
+static void
+drop_nic(struct bump *b)
+{
+	for (int i = 0; i < 2; i++) {
+		if (b->watch->nic[i])
+			event_free(b->watch->nic[i]);
+		b->watch->nic[i] = NULL;
+	}
+	if (b->nic)
+		nic_free(b->nic);
+	b->nic = NULL;
+}
+
+/* --- life --- */
+
+int
+bump_new(
+    struct bump *b, struct event_base *base, const struct nic_opts *opts, struct seqkeeper *keeper)
+{
+	struct reload_env re = {.addresses = addresses, .published = published, .ctx = b};
+	struct nexthop_keeper_env ne = {.base = base, .resolve = resolve, .ctx = b};
+
+	*b = (struct bump){
+	    .base = base, .opts = *opts, .retry_ms = RETRY_MIN, .started_ms = mono_ms()};
+	if ((b->watch = calloc(1, sizeof *b->watch)) == NULL)
+		goto err0;
+	if ((b->shim = shim_new(NULL, NULL)) == NULL)
+		goto err1;
+	re.shim = ne.shim = b->shim;
+	re.keeper = keeper;
+	if ((b->reload = reload_new(&re)) == NULL)
+		goto err2;
+	if ((b->hops = nexthop_keeper_new(&ne)) == NULL)
+		goto err3;
+	if ((b->audit = audit_new(tell_monitors, b)) == NULL)
+		goto err4;
+	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
+		goto err5;
+	b->watch->shim = event_new(base, shim_event_fd(b->shim), EV_READ | EV_PERSIST, on_shim, b);
+	if (!b->watch->shim || event_add(b->watch->shim, NULL) < 0)
+		goto err6;
+	b->keeper = keeper;
+	return 0;
+err6:
+	if (b->watch->shim)
+		event_free(b->watch->shim);
+	event_free(b->watch->retry);
+err5:
+	audit_free(b->audit);
+err4:
+	nexthop_keeper_free(b->hops);
+err3:
+	reload_free(b->reload);
+err2:
+	shim_free(b->shim);
+err1:
+	free(b->watch);
+err0:
+	return -1;
+}
+
+int
+bump_take(struct bump *b, char *why, size_t cap)
+{
+	struct edge *upper, *lower;
+	struct nic_info info;
+	struct nic *nic = nic_take(&b->opts, why, cap);
+
+	if (!nic)
+		return -1;
+	shim_halt(b->shim);
+	shim_set_edges(b->shim, NULL, NULL);
+	drop_nic(b);
+	b->nic = nic;
+	nic_info(nic, &info);
+	upper = edge_tap_new(b->opts.name, nic_host_netns(nic));
+	lower = edge_packet_new(info.lower, nic_netns(nic));
+	if (!upper || !lower) {
+		snprintf(why, cap, "cannot make the edges: %s", strerror(errno));
+		edge_free(upper);
+		edge_free(lower);
+		return -1;
+	}
+	shim_set_edges(b->shim, upper, lower);
+	if (shim_init(b->shim) < 0) {
+		snprintf(
+		    why, cap, "cannot bind the edges of %s: %s", b->opts.name, strerror(errno));
+		return -1;
+	}
+	shim_set_mtu(b->shim, info.mtu);
+	if (watch_nic(b) < 0)
+		log_warn("cannot watch %s", b->opts.name);
+	log_info("%s: taken%s, %s as %s, MTU %u, link %s", b->opts.name,
+	    info.resumed ? " (it was before)" : "",
+	    info.way == NIC_MOVED ? "in its own namespace" : "in place, guarded", info.lower,
+	    info.mtu, info.up ? "up" : "down");
+	return 0;
+}
+
+int
+bump_go(struct bump *b)
+{
+	struct nic_info info = {.up = true};
+
+	if (shim_state(b->shim) == SHIM_RUNNING)
+		return 0;
+	if (shim_state(b->shim) == SHIM_HALTED) {
+		errno = ENODEV;
+		return -1;
+	}
+	if (shim_restart(b->shim) < 0)
+		return -1;
+	b->run = true;
+	b->retry_ms = RETRY_MIN;
+	if (b->nic) {
+		nic_info(b->nic, &info);
+		if (edge_tap_carrier(shim_upper(b->shim), info.up) < 0)
+			log_warn("cannot set the carrier of %s", b->opts.name);
+	}
+	nexthop_keeper_look(b->hops);
+	audit_note(b->audit, "state", "running");
+	return 0;
+}
+
+void
+bump_pause(struct bump *b)
+{
+	b->run = false;
+	evtimer_del(b->watch->retry);
+	if (shim_state(b->shim) == SHIM_RUNNING)
+		shim_pause(b->shim);
+	audit_note(b->audit, "state", "paused");
+}
+
+int
+bump_attach(struct bump *b, char *why, size_t cap)
+{
+	if (b->nic) {
+		snprintf(why, cap, "%s is attached already", b->opts.name);
+		return -1;
+	}
+	if (nic_check(&b->opts, why, cap) < 0 || bump_take(b, why, cap) < 0)
+		return -1;
+	reload_readdress(b->reload);
+	if (bump_go(b) < 0) {
+		snprintf(why, cap, "cannot restart: %s; %s stays taken, closed", strerror(errno),
+		    b->opts.name);
+		return -1;
+	}
+	return 0;
+}
+
+int
+bump_detach(struct bump *b, char *why, size_t cap)
+{
+	if (!b->nic) {
+		snprintf(why, cap, "%s is not attached", b->opts.name ? b->opts.name : "the NIC");
+		return -1;
+	}
+	bump_pause(b);
+	shim_halt(b->shim);
+	if (nic_give_back(b->nic, why, cap) < 0)
+		return -1;
+	shim_set_edges(b->shim, NULL, NULL);
+	drop_nic(b);
+	log_info("%s: given back", b->opts.name);
+	audit_note(b->audit, "state", "detached");
+	return 0;
+}
+
+int
+bump_stop(struct bump *b, bool restore, char *why, size_t cap)
+{
+	int rc = 0;
+
+	bump_pause(b);
+	shim_halt(b->shim);
+	reload_stop(b->reload);
+	if (restore && b->nic)
+		rc = bump_detach(b, why, cap);
+	return rc;
+}
+
+void
+bump_free(struct bump *b)
+{
+	shim_halt(b->shim);
+	drop_nic(b);
+	event_free(b->watch->shim);
+	event_free(b->watch->retry);
+	audit_free(b->audit);
+	nexthop_keeper_free(b->hops);
+	reload_free(b->reload);
+	shim_free(b->shim);
+	seqkeeper_free(b->keeper);
+	free(b->watch);
+}

@@ -1,0 +1,148 @@
+#include <stdlib.h>
+#include <string.h>
+#include "bump.h"
+#include "ctl_verb.h"
+#include "log.h"
+#include "reload.h"
+
+/* Reads the request's text.  0, or -1 with errors in a->diags. */
+static int
+parse(struct ctl_ask *a, struct conf *c)
+{
+	struct conf_opts o = {.no_files = true, .any_owner = true};
+	const char *name = ctl_verb_string(a, "name");
+	const json_t *text = json_object_get(a->req, "text");
+
+	conf_init(c);
+	if (!json_is_string(text)) {
+		diags_add(&a->diags, "request", 0, 0, false, "the request has no text");
+		return -1;
+	}
+	return conf_parse_text(name ? name : "request", json_string_value(text),
+	    json_string_length(text), &o, c, &a->diags);
+}
+
+/* What the set of statements itself shows.  ${all}: it is everything there shall be, so its warnings hold. */
+static int
+check(struct ctl_ask *a, const struct conf *c, bool all)
+{
+	struct diags found = {0};
+	int rc;
+
+	if (all)
+		return conf_check(c, &a->diags);
+	rc = conf_check(c, &found);
+	for (size_t i = 0; i < found.n; i++) {
+		const struct diag *d = &found.d[i];
+
+		if (!d->warning)
+			diags_add(&a->diags, d->file, d->line, d->col, false, "%s", d->text);
+	}
+	diags_free(&found);
+	return rc;
+}
+
+static int
+done(struct ctl_ask *a, int rc, const char *what)
+{
+	if (rc < 0) {
+		size_t i = 0;
+
+		while (i < a->diags.n && a->diags.d[i].warning)
+			i++;
+		return ctl_verb_error(a, "%s", i < a->diags.n ? a->diags.d[i].text : "refused");
+	}
+	log_info("%s: %zu rules, %zu SAs in force", what, spd_count(shim_gen(a->b->shim)->spd),
+	    sadb_count(shim_gen(a->b->shim)->sad));
+	json_object_set_new(
+	    a->reply, "generation", json_integer((json_int_t)shim_gen(a->b->shim)->number));
+	return 0;
+}
+
+static int
+apply(struct ctl_ask *a, enum reload_how how, size_t at, const char *what)
+{
+	struct conf c;
+	int rc = parse(a, &c);
+
+	if (rc == 0 && how != RELOAD_DELETE)
+		rc = check(a, &c, how == RELOAD_REPLACE);
+	if (rc == 0)
+		rc = reload_conf(a->b->reload, &c, how, at, true, &a->diags);
+	conf_free(&c);
+	return done(a, rc, what);
+}
+
+int
+ctl_edit_load(struct ctl_ask *a)
+{
+	return apply(a, RELOAD_REPLACE, RELOAD_AT_END, "policy replaced");
+}
+
+int
+ctl_edit_add(struct ctl_ask *a)
+{
+	size_t at = RELOAD_AT_END;
+
+	if (json_object_get(a->req, "at") && ctl_verb_number(a, "at", &at) < 0)
+		return ctl_verb_error(a, "the place has to be a number from 0");
+	return apply(a, RELOAD_ADD, at, "policy added to");
+}
+
+int
+ctl_edit_remove(struct ctl_ask *a)
+{
+	return apply(a, RELOAD_DELETE, RELOAD_AT_END, "policy taken from");
+}
+
+int
+ctl_edit_flush(struct ctl_ask *a)
+{
+	const char *what = ctl_verb_string(a, "what");
+	enum reload_what which;
+
+	if (!what || strcmp(what, "all") == 0)
+		which = RELOAD_ALL;
+	else if (strcmp(what, "flow") == 0)
+		which = RELOAD_FLOWS;
+	else if (strcmp(what, "sa") == 0)
+		which = RELOAD_SAS;
+	else
+		return ctl_verb_error(a, "flow, sa or all can be flushed");
+	return done(a, reload_flush(a->b->reload, which, &a->diags), "flushed");
+}
+
+int
+ctl_edit_delete(struct ctl_ask *a)
+{
+	const char *proto = ctl_verb_string(a, "proto"), *spi = ctl_verb_string(a, "spi"),
+		   *dst = ctl_verb_string(a, "dst");
+	unsigned long number;
+	struct ipaddr addr;
+	size_t place;
+	char *end;
+
+	if (ctl_verb_number(a, "flow", &place) == 0)
+		return done(a, reload_delete_rule(a->b->reload, place, &a->diags), "rule deleted");
+	if (!proto || !spi || (strcmp(proto, "esp") && strcmp(proto, "ah")))
+		return ctl_verb_error(a, "say which: flow N, or esp or ah and an SPI");
+	number = strtoul(spi, &end, 0);
+	if (end == spi || *end || number > UINT32_MAX)
+		return ctl_verb_error(a, "that is no SPI");
+	if (dst && ipaddr_parse(dst, &addr) < 0)
+		return ctl_verb_error(a, "the destination is no address");
+	return done(a,
+	    reload_delete_sa(a->b->reload, strcmp(proto, "esp") ? IPSEC_AH : IPSEC_ESP,
+		(uint32_t)number, dst ? &addr : NULL, &a->diags),
+	    "SA deleted");
+}
+
+int
+ctl_edit_move(struct ctl_ask *a)
+{
+	size_t from, to;
+
+	if (ctl_verb_number(a, "from", &from) < 0 || ctl_verb_number(a, "to", &to) < 0)
+		return ctl_verb_error(a, "say from which place to which");
+	return done(a, reload_move_rule(a->b->reload, from, to, &a->diags), "rule moved");
+}

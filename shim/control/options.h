@@ -1,0 +1,27 @@
+/*
+ * bitsd's command line.
+ */
+#ifndef BITS_OPTIONS_H
+#define BITS_OPTIONS_H
+
+#include <stdbool.h>
+
+struct options {
+	const char *nic;
+	const char *file;
+	bool file_said;        /* else it is the default, and may be missing */
+	bool foreground;
+	bool check;            /* -n */
+	bool restore;
+	bool dissolve;
+	int verbose;
+	const char *debug;     /* tokens */
+	const char *run_dir, *state_dir, *netns, *socket;
+	const char *crypto;    /* "auto", "openssl", "ipsec-mb" */
+	bool stay;             /* --guard-in-place */
+};
+
+/** options_parse(o, argc, argv): fills ${o}, or writes what is wrong (or help) and ends the process. */
+void options_parse(struct options *o, int argc, char **argv);
+
+#endif

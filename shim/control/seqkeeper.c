@@ -1,0 +1,237 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "rundir.h"
+#include "seqkeeper.h"
+
+#define FAST_MS 1000 /* a block that lasts less is too small */
+
+struct seqkeeper {
+	struct seqstore_io io;
+	char machine[33];
+	char dir[200]; /* for messages */
+	int dirfd;     /* -1: not ours */
+};
+
+struct seqkeeper *
+seqkeeper_new(const struct seqstore_io *io, const char *machine)
+{
+	struct seqkeeper *k = calloc(1, sizeof *k);
+
+	if (!k)
+		return NULL;
+	k->io = *io;
+	k->dirfd = -1;
+	snprintf(k->machine, sizeof k->machine, "%s", machine);
+	snprintf(k->dir, sizeof k->dir, "the state directory");
+	return k;
+}
+
+/* /etc/machine-id; "" where there is none. */
+static void
+machine_id(char id[static 33])
+{
+	ssize_t n = 0;
+	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		n = read(fd, id, 32);
+		close(fd);
+	}
+	id[n > 0 ? n : 0] = '\0';
+	id[strspn(id, "0123456789abcdef")] = '\0';
+}
+
+struct seqkeeper *
+seqkeeper_open(const char *state_dir, char *why, size_t cap)
+{
+	struct seqkeeper *k;
+	struct seqstore_io io;
+	char path[180], id[33];
+	int fd;
+
+	if ((size_t)snprintf(path, sizeof path, "%s/seq", state_dir) >= sizeof path) {
+		snprintf(why, cap, "the state directory's name is too long");
+		return NULL;
+	}
+	if ((fd = rundir_dir(state_dir, why, cap)) < 0)
+		return NULL;
+	close(fd);
+	if ((fd = rundir_dir(path, why, cap)) < 0)
+		return NULL;
+	seqstore_dir_io(&io, fd);
+	machine_id(id);
+	if ((k = seqkeeper_new(&io, id)) == NULL) {
+		snprintf(why, cap, "%s", strerror(errno));
+		close(fd);
+		return NULL;
+	}
+	k->dirfd = fd;
+	snprintf(k->dir, sizeof k->dir, "%s", path);
+	return k;
+}
+
+void
+seqkeeper_free(struct seqkeeper *k)
+{
+	if (!k)
+		return;
+	if (k->dirfd >= 0)
+		close(k->dirfd);
+	free(k);
+}
+
+bool
+seqkeeper_sends(const struct sa *sa)
+{
+	return sa->out != NULL;
+}
+
+int
+seqkeeper_name(const struct sa_params *p, char fp[static SEQSTORE_FP_LEN + 1])
+{
+	return seqstore_fingerprint(p->proto, p->enckey ? secret_bytes(p->enckey) : NULL,
+	    p->enckey ? secret_len(p->enckey) : 0, p->authkey ? secret_bytes(p->authkey) : NULL,
+	    p->authkey ? secret_len(p->authkey) : 0, fp);
+}
+
+/* Does a repeated number break the cipher itself, and not only the peer's window? */
+static bool
+counter_mode(const struct sa_params *p)
+{
+	return (p->enc && p->enc->counter) || (p->auth && p->auth->counter);
+}
+
+/* The record says "below ${upto}" before the worker hears of it. */
+static int
+reserve(struct seqkeeper *k, struct sa *sa, uint64_t upto)
+{
+	struct seqstore_record rec = {.upto = upto};
+
+	memcpy(rec.machine, k->machine, sizeof rec.machine);
+	if (seqstore_save(&k->io, sa->fp, &rec) != SEQSTORE_OK)
+		return -1;
+	seq_reserve(&sa->seq, upto);
+	return 0;
+}
+
+/* ${from} + ${block}, not past the end of the numbers. */
+static uint64_t
+block_end(const struct seq *s, uint64_t from, uint64_t block)
+{
+	uint64_t end = s->last == UINT64_MAX ? UINT64_MAX : s->last + 1;
+
+	return from >= end || end - from < block ? end : from + block;
+}
+
+/* What a start finds: 0: go on at rec->upto; 1: the same, with a warning; -1: refused. */
+static int
+judge(struct seqkeeper *k, const struct sa *sa, bool first_use, struct seqstore_record *rec,
+    char *why, size_t cap)
+{
+	switch (seqstore_load(&k->io, sa->fp, rec)) {
+	case SEQSTORE_OK:
+		if (rec->machine[0] && strcmp(rec->machine, k->machine) != 0) {
+			snprintf(why, cap,
+			    "SPI 0x%08x may not send: the record of its key was written on another "
+			    "machine, so this is a copy of it; "
+			    "give this machine keys of its own",
+			    sa->spi);
+			return -1;
+		}
+		return 0;
+	case SEQSTORE_MISSING:
+		*rec = (struct seqstore_record){.upto = 1};
+		if (first_use)
+			return 0;
+		if (counter_mode(&sa->p)) {
+			snprintf(why, cap,
+			    "SPI 0x%08x may not send: %s has no record of its key, and to use a "
+			    "number twice would break it; "
+			    "if the key was never used before, load the file once with ipsecctl -f",
+			    sa->spi, k->dir);
+			return -1;
+		}
+		snprintf(why, cap,
+		    "SPI 0x%08x: %s has no record of its key, its numbers start at 1; a peer that "
+		    "keeps its window "
+		    "drops them until they pass it",
+		    sa->spi, k->dir);
+		return 1;
+	case SEQSTORE_DAMAGED:
+		snprintf(why, cap,
+		    "SPI 0x%08x may not send: the record of its key, %s/%s, is damaged; use a new "
+		    "key, or restore the record",
+		    sa->spi, k->dir, sa->fp);
+		return -1;
+	case SEQSTORE_IO:
+		break;
+	}
+	snprintf(why, cap, "SPI 0x%08x may not send: cannot read the record of its key, %s/%s: %s",
+	    sa->spi, k->dir, sa->fp, strerror(errno));
+	return -1;
+}
+
+int
+seqkeeper_begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *why, size_t cap)
+{
+	struct seqstore_record rec;
+	int verdict;
+
+	if (seqkeeper_name(&sa->p, sa->fp) < 0) {
+		snprintf(why, cap, "SPI 0x%08x may not send: no fingerprint of its key", sa->spi);
+		return -1;
+	}
+	if (!sa->block)
+		sa->block = sa->p.esn ? SEQSTORE_BLOCK_ESN : SEQSTORE_BLOCK;
+	if ((verdict = judge(k, sa, first_use, &rec, why, cap)) < 0)
+		return -1;
+	if (rec.upto > sa->seq.next)
+		sa->seq.next = rec.upto; /* nobody else has it yet */
+	if (sa->seq.next > sa->seq.last) {
+		snprintf(why, cap,
+		    "SPI 0x%08x may not send: the numbers of its key are used up; use a new key",
+		    sa->spi);
+		return -1;
+	}
+	if (reserve(k, sa, block_end(&sa->seq, sa->seq.next, sa->block)) < 0) {
+		snprintf(why, cap,
+		    "SPI 0x%08x may not send: cannot write the record of its key, %s/%s: %s",
+		    sa->spi, k->dir, sa->fp, strerror(errno));
+		return -1;
+	}
+	return verdict;
+}
+
+int
+seqkeeper_top_up(struct seqkeeper *k, struct sa *sa, uint64_t now)
+{
+	uint64_t next = __atomic_load_n(&sa->seq.next, __ATOMIC_RELAXED);
+	uint64_t reserved = sa->seq.reserved, upto;
+
+	if (!sa->fp[0] || reserved == 0 || (reserved > next && reserved - next >= sa->block / 2))
+		return 0;
+	if (sa->topped_ms && now - sa->topped_ms < FAST_MS && sa->block < SEQKEEPER_BLOCK_MAX)
+		sa->block *= 2;
+	upto = block_end(&sa->seq, reserved, sa->block);
+	if (upto == reserved)
+		return 0;
+	if (reserve(k, sa, upto) < 0)
+		return -1;
+	sa->topped_ms = now;
+	return 0;
+}
+
+int
+seqkeeper_stop(struct seqkeeper *k, const struct sa *sa)
+{
+	struct seqstore_record rec = {.upto = sa->seq.next};
+
+	if (!sa->fp[0] || sa->seq.reserved == 0 || sa->seq.next >= sa->seq.reserved)
+		return 0;
+	memcpy(rec.machine, k->machine, sizeof rec.machine);
+	return seqstore_save(&k->io, sa->fp, &rec) == SEQSTORE_OK ? 0 : -1;
+}
