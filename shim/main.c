@@ -62,7 +62,9 @@ read_file(const struct options *o, struct conf *c, bool start)
 
 	conf_init(c);
 	if (start && !o->file_said && access(o->file, F_OK) < 0 && errno == ENOENT) {
-		log_warnx("%s is not there: the policy is empty, nothing passes but what is built in", o->file);
+		log_warnx(
+		    "%s is not there: the policy is empty, nothing passes but what is built in",
+		    o->file);
 		return 0;
 	}
 	rc = conf_load(o->file, &co, c, &ds);
@@ -70,7 +72,8 @@ read_file(const struct options *o, struct conf *c, bool start)
 		diags_print(&ds, stderr);
 	} else {
 		for (size_t i = 0; i < ds.n; i++)
-			log_warnx("%s:%u:%u: %s", ds.d[i].file, ds.d[i].line, ds.d[i].col, ds.d[i].text);
+			log_warnx(
+			    "%s:%u:%u: %s", ds.d[i].file, ds.d[i].line, ds.d[i].col, ds.d[i].text);
 	}
 	diags_free(&ds);
 	return rc;
@@ -85,7 +88,8 @@ apply(struct daemon *d, const struct conf *c)
 
 	for (size_t i = 0; i < ds.n; i++)
 		if (!ds.d[i].warning)
-			log_warnx("%s:%u:%u: %s", ds.d[i].file, ds.d[i].line, ds.d[i].col, ds.d[i].text);
+			log_warnx(
+			    "%s:%u:%u: %s", ds.d[i].file, ds.d[i].line, ds.d[i].col, ds.d[i].text);
 	diags_free(&ds);
 	if (rc == 0)
 		log_info("%zu rules, %zu SAs", c->nrules, c->nsas);
@@ -115,7 +119,9 @@ on_stop(evutil_socket_t sig, short what, void *arg)
 static void
 say_closed(const struct options *o)
 {
-	log_warnx("%s is isolated: nothing passes.  Start bitsd again, or give the NIC back: bitsd -i %s --dissolve", o->nic, o->nic);
+	log_warnx("%s is isolated: nothing passes.  Start bitsd again, or give the NIC back: bitsd "
+		  "-i %s --dissolve",
+	    o->nic, o->nic);
 }
 
 /* Becomes a daemon: the parent stays until the child is ready, so that errors of the start are seen and have an exit status. */
@@ -278,9 +284,12 @@ main(int argc, char **argv)
 	options_parse(&d.o, argc, argv);
 	log_init("bitsd", true, d.o.verbose, d.o.debug);
 	harden();
-	no = (struct nic_opts){.name = d.o.nic, .netns = d.o.netns, .state_dir = d.o.state_dir, .stay = d.o.stay};
+	no = (struct nic_opts){
+	    .name = d.o.nic, .netns = d.o.netns, .state_dir = d.o.state_dir, .stay = d.o.stay};
 	if (geteuid() != 0 && !d.o.check)
 		fatalx("must be root: it takes a NIC over");
+	if (!d.o.foreground && !d.o.dissolve && !d.o.check)
+		daemonise(&d); /* before the first key is read: locked memory is not inherited */
 	if (!d.o.dissolve && read_file(&d.o, &c, true) < 0)
 		return 1;
 	if (crypto_select(d.o.crypto, &cause) < 0)
@@ -288,12 +297,11 @@ main(int argc, char **argv)
 	if (!d.o.dissolve && nic_check(&no, why, sizeof why) < 0)
 		fatalx("%s", why);
 	if (d.o.check) {
-		printf("%s and %s are fine: %zu rules, %zu SAs\n", d.o.nic, d.o.file, c.nrules, c.nsas);
+		printf("%s and %s are fine: %zu rules, %zu SAs\n", d.o.nic, d.o.file, c.nrules,
+		    c.nsas);
 		conf_free(&c);
 		return 0;
 	}
-	if (!d.o.foreground && !d.o.dissolve)
-		daemonise(&d);
 	if ((d.run = rundir_open(d.o.run_dir, d.o.nic, why, sizeof why)) == NULL)
 		fatalx("%s", why);
 	if (d.o.dissolve)

@@ -14,6 +14,7 @@
 #include "gen.h"
 #include "mono.h"
 #include "nexthop.h"
+#include "reasm.h"
 #include "worker.h"
 
 #define POOL_SLOTS   1024 /* bursts in hand, ICMP of our own, fragments that wait */
@@ -256,17 +257,21 @@ worker_new(const struct worker_env *env)
 		goto err1;
 	if ((w->walk.cache = flowcache_new(CACHE_FLOWS, seed)) == NULL)
 		goto err2;
-	if ((w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+	if ((w->walk.reasm = reasm_new()) == NULL)
 		goto err3;
+	if ((w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+		goto err4;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->cond, NULL);
 	if (start(w) < 0)
-		goto err4;
+		goto err5;
 	return w;
-err4:
+err5:
 	pthread_cond_destroy(&w->cond);
 	pthread_mutex_destroy(&w->lock);
 	close(w->wake_fd);
+err4:
+	reasm_free(w->walk.reasm, w->walk.pool);
 err3:
 	flowcache_free(w->walk.cache);
 err2:
@@ -315,6 +320,7 @@ worker_free(struct worker *w)
 	if (w->epfd >= 0)
 		close(w->epfd);
 	close(w->wake_fd);
+	reasm_free(w->walk.reasm, w->walk.pool);
 	flowcache_free(w->walk.cache);
 	pktpool_free(w->walk.pool);
 	free(w);
