@@ -131,10 +131,22 @@ void xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_
 void xform_count(struct sa *sa, enum drop d);
 
 /* esp_out.c, esp_in.c (RFC 4303): signatures of sa_xform; AH's (RFC 4302) are in ah.h.
- * Seal: ${p} is classified.  Open: p->l4 is the offset of the ESP or AH header; afterwards ${p} has to be classified anew. */
+ * Seal: ${p} is classified.  Open: p->ipsec is the offset of the ESP or AH header; afterwards ${p} has to be classified anew. */
 void esp_seal_transport(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 void esp_seal_tunnel(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 void esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
+
+/* udpencap.c (RFC 3948) */
+
+/** udpencap_is(w, p): is ${p} (classified, inbound) ESP in UDP to a port that an SA of ours uses?  False also for IKE behind the non-ESP
+ * marker, which is ordinary traffic, and for a keepalive, whose drop is set. */
+bool udpencap_is(const struct walk *w, struct pkt *p);
+
+/** udpencap_checksum6(p, at): the UDP checksum, which IPv6 wants, of the header at offset ${at}. */
+void udpencap_checksum6(struct pkt *p, uint32_t at);
+
+/** udpencap_mend(p): the TCP or UDP checksum of ${p}, opened in transport mode and classified, for the addresses it has now. */
+void udpencap_mend(struct pkt *p);
 
 /* tunnel.c */
 

@@ -16,11 +16,12 @@ static enum drop
 esp_check(struct sa *sa, struct pkt *p, struct walk *w, struct crypto_esp_job *j)
 {
 	const struct crypto *c = sa->in;
-	uint32_t have = p->l3end - p->l4, around = ESP_HLEN + (uint32_t)c->iv_len + c->icv_len, len;
+	uint32_t have = p->l3end - p->ipsec, around = ESP_HLEN + (uint32_t)c->iv_len + c->icv_len,
+		 len;
 	uint8_t *h;
 	enum drop d;
 
-	if (have < around + c->block || !(h = pkt_get(p, p->l4, have)))
+	if (have < around + c->block || !(h = pkt_get(p, p->ipsec, have)))
 		return DROP_RUNT;
 	len = have - around;
 	if (len % c->block != 0)
@@ -54,7 +55,7 @@ esp_unpad(const uint8_t *text, uint32_t *len, uint8_t *next)
 	return DROP_NONE;
 }
 
-/* What was protected takes the place of the ESP header; headers in front of it move up to it. */
+/* What was protected takes the place of the ESP header (and of the UDP header in front of it); headers in front of it move up to it. */
 static void
 esp_strip_transport(struct pkt *p, uint32_t gone, uint32_t len, uint8_t next)
 {

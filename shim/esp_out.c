@@ -133,10 +133,13 @@ esp_seal(struct sa *sa, struct pkt **p, unsigned n, struct walk *w,
 	}
 	crypto_esp_seal(sa->out, job, jobs);
 	for (unsigned i = 0; i < jobs; i++) {
-		if (job[i].ok)
-			ip_finish(of[i]);
-		else
+		if (!job[i].ok) {
 			of[i]->drop = DROP_CRYPTO;
+			continue;
+		}
+		ip_finish(of[i]);
+		if (sa->p.encap_dport && of[i]->af == 6)
+			udpencap_checksum6(of[i], of[i]->l4);
 	}
 }
 

@@ -33,6 +33,28 @@ is_ipsec(const struct pkt *p)
 	return p->af && !p->key.opaque && (p->key.proto == IPSEC_ESP || p->key.proto == IPSEC_AH);
 }
 
+/* ESP in UDP: only an SA that is configured for it may take it so, and nothing but an SA may take it. */
+static void
+inbound_find_udp(struct walk *w, struct pkt *p)
+{
+	const uint8_t *h;
+
+	p->ipsec = p->l4 + 8;
+	if (!(h = pkt_get(p, p->ipsec, 8))) {
+		p->drop = DROP_RUNT;
+		return;
+	}
+	p->spi = get32(h);
+	p->sa[0] = sadb_in(w->gen->sad, IPSEC_ESP, p->spi, &p->key.local);
+	if (!p->sa[0] || !p->sa[0]->p.encap_dport) {
+		p->sa[0] = NULL;
+		p->drop = DROP_UNKNOWN_SPI;
+	} else if (p->nchain == POLICY_STEPS_MAX) {
+		p->sa[0] = NULL;
+		p->drop = DROP_NESTING;
+	}
+}
+
 /*
  * Sets sa[0] of each packet that has an ESP or AH header of a known SA.  True when any has.  A nested header whose SPI is not ours is
  * payload: policy looks at it like at any other protocol.
@@ -47,8 +69,15 @@ inbound_find(struct walk *w, struct burst *b)
 		const uint8_t *h;
 
 		p->sa[0] = NULL;
-		if (p->drop != DROP_NONE || !is_ipsec(p))
+		if (p->drop != DROP_NONE)
 			continue;
+		if (!is_ipsec(p)) {
+			if (udpencap_is(w, p)) {
+				inbound_find_udp(w, p);
+				any |= p->sa[0] != NULL;
+			}
+			continue;
+		}
 		if (p->key.frag) { /* RFC 4303 3.4.1; only where nothing reassembles */
 			p->drop = DROP_FRAGMENT_IN;
 			continue;
@@ -57,9 +86,15 @@ inbound_find(struct walk *w, struct burst *b)
 			p->drop = DROP_RUNT;
 			continue;
 		}
+		p->ipsec = p->l4;
 		p->spi = get32(h + (p->key.proto == IPSEC_AH ? 4 : 0));
 		p->sa[0] =
 		    sadb_in(w->gen->sad, (enum ipsec_proto)p->key.proto, p->spi, &p->key.local);
+		if (p->sa[0] && p->sa[0]->p.encap_dport) {
+			p->sa[0] =
+			    NULL; /* this one comes in UDP or not at all, as with other implementations */
+			p->drop = DROP_UNKNOWN_SPI;
+		}
 		if (p->sa[0] && p->nchain == POLICY_STEPS_MAX) {
 			p->sa[0] = NULL;
 			p->drop = DROP_NESTING;
@@ -109,6 +144,9 @@ inbound_open(struct walk *w, struct burst *b)
 			if ((p->drop = classify(p, DIR_IN)) == DROP_NONE && p->tunnelled &&
 			    is_martian(&p->key.remote))
 				p->drop = DROP_MARTIAN;
+			else if (p->drop == DROP_NONE && sa->p.encap_dport &&
+				 sa->p.mode == MODE_TRANSPORT)
+				udpencap_mend(p);
 		}
 		left = other;
 	}

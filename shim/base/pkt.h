@@ -49,6 +49,7 @@ struct pkt {
 	uint16_t ins;          /* where a transport mode ESP or AH header goes (RFC 4303 3.1.1) */
 	uint16_t nh;           /* the octet that names the protocol of what stands at ins */
 	uint16_t l4nh;         /* the octet that names the protocol of what stands at l4 */
+	uint16_t ipsec;        /* inbound: ESP or AH header: l4, or behind the UDP header at l4 (RFC 3948) */
 	uint16_t etype;        /* EtherType of the payload, host order */
 	uint8_t af;            /* 4, 6, or 0: not IP */
 	uint8_t ttl;           /* TTL or hop limit as it arrived */
