@@ -4,9 +4,9 @@
  * A trap for interoperation: of an IPv6 option whose change bit is set only the data counts as zero, its type and length count as they
  * are (3.3.3.1.2.2).  Linux and scapy do that; the BSDs clear the whole option.
  */
+#include <netinet/in.h>
 #include "ah.h"
 
-enum { P_HOPOPTS = 0, P_ROUTING = 43, P_FRAGMENT = 44, P_DSTOPTS = 60 };
 enum {
 	OPT_EOL = 0,
 	OPT_NOP = 1,
@@ -123,11 +123,11 @@ ah_immutable6(uint8_t *h, uint32_t len)
 	for (uint32_t at = 40, n; at < len && d == DROP_NONE; at += n) {
 		uint8_t *x = h + at;
 
-		if (len - at < 8 || next == P_FRAGMENT || (n = (x[1] + 1u) * 8) > len - at)
+		if (len - at < 8 || next == IPPROTO_FRAGMENT || (n = (x[1] + 1u) * 8) > len - at)
 			return DROP_HEADER_CHAIN;
-		if (next == P_ROUTING)
+		if (next == IPPROTO_ROUTING)
 			d = ah_routing(h, x, n);
-		else if (next == P_HOPOPTS || next == P_DSTOPTS)
+		else if (next == IPPROTO_HOPOPTS || next == IPPROTO_DSTOPTS)
 			d = ah_options6(x, n);
 		else
 			return DROP_HEADER_CHAIN;

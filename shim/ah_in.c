@@ -1,10 +1,8 @@
 /*
  * Inbound AH (RFC 4302 3.4): length, replay check, ICV, replay window, header off.
  */
+#include <netinet/in.h>
 #include "ah.h"
-
-#define P_IP4 4
-#define P_IP6 41
 
 static enum drop
 ah_check(
@@ -40,10 +38,10 @@ ah_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_mac_
 		return d;
 	xform_account(sa, w, &sa->cin, p->l3end - p->l4 - hlen);
 	if (sa->p.mode == MODE_TUNNEL) {
-		if (next != P_IP4 && next != P_IP6)
+		if (next != IPPROTO_IPIP && next != IPPROTO_IPV6)
 			return DROP_BAD_NEXT_HEADER;
 		if (!pkt_get(p, p->l4 + hlen, 1) ||
-		    frame[p->l4 + hlen] >> 4 != (next == P_IP4 ? 4 : 6))
+		    frame[p->l4 + hlen] >> 4 != (next == IPPROTO_IPIP ? 4 : 6))
 			return DROP_BAD_INNER;
 		return tunnel_pop(p, p->l4 + hlen);
 	}

@@ -1,9 +1,8 @@
 /*
  * Outbound AH (RFC 4302 3.3).  Lengths are final before the ICV is computed, since it covers them.
  */
+#include <netinet/in.h>
 #include "ah.h"
-
-#define P_AH 51
 
 /* The AH header at ${at}, and the MAC job. */
 static enum drop
@@ -47,7 +46,7 @@ ah_prepare_transport(
 		return DROP_NO_ROOM;
 	memmove(frame, frame + hlen, at);
 	next = frame[p->nh];
-	frame[p->nh] = P_AH;
+	frame[p->nh] = IPPROTO_AH;
 	p->l4 = p->ins;
 	p->l4nh = p->nh;
 	return ah_prepare(sa, p, at, hlen, next, octets, w, cover, j);
@@ -59,7 +58,7 @@ ah_prepare_tunnel(
 {
 	uint32_t hlen = ah_len(sa, sa->out, sa->p.dst.af), octets = p->l3end - p->l3;
 	uint8_t next = p->af == 4 ? 4 : 41;
-	enum drop d = tunnel_push(sa, p, hlen, P_AH, w);
+	enum drop d = tunnel_push(sa, p, hlen, IPPROTO_AH, w);
 
 	return d != DROP_NONE ? d : ah_prepare(sa, p, p->ins, hlen, next, octets, w, cover, j);
 }

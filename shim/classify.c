@@ -5,18 +5,8 @@
  * IPv6 headers skipped on the way to the next layer protocol (RFC 4301 4.4.1.1 asks to document the list): hop-by-hop options,
  * destination options, routing, fragment.  Everything else is the next layer.
  */
+#include <netinet/in.h>
 #include "datapath.h"
-
-enum {
-	P_HOPOPTS = 0,
-	P_ICMP = 1,
-	P_ROUTING = 43,
-	P_FRAGMENT = 44,
-	P_ICMP6 = 58,
-	P_NONE = 59,
-	P_DSTOPTS = 60,
-	P_MH = 135,
-};
 
 /* What the link header says: EtherType, VLAN, where the payload begins. */
 static enum drop
@@ -67,14 +57,15 @@ classify_ports(struct pkt *p)
 		k->ports = PORTS_PORTS;
 		k->lport = get16(h + (k->dir == DIR_OUT ? 0 : 2));
 		k->rport = get16(h + (k->dir == DIR_OUT ? 2 : 0));
-	} else if ((k->proto == P_ICMP && p->af == 4) || (k->proto == P_ICMP6 && p->af == 6)) {
+	} else if ((k->proto == IPPROTO_ICMP && p->af == 4) ||
+		   (k->proto == IPPROTO_ICMPV6 && p->af == 6)) {
 		if (!(h = pkt_get(p, p->l4, 2))) {
 			k->ports = PORTS_OPAQUE;
 			return;
 		}
 		k->ports = PORTS_ICMP;
 		k->lport = get16(h);
-	} else if (k->proto == P_MH) {
+	} else if (k->proto == IPPROTO_MH) {
 		if (!(h = pkt_get(p, p->l4, 3))) {
 			k->ports = PORTS_OPAQUE;
 			return;
@@ -124,9 +115,10 @@ classify_ip4(struct pkt *p)
 	offset = get16(h + 6) & 0x1fff;
 	k->frag = offset != 0 || (h[6] & 0x20);
 	if (offset)
-		k->ports = proto_has_ports(k->proto) || k->proto == P_ICMP || k->proto == P_MH
-			       ? PORTS_OPAQUE
-			       : PORTS_NONE;
+		k->ports =
+		    proto_has_ports(k->proto) || k->proto == IPPROTO_ICMP || k->proto == IPPROTO_MH
+			? PORTS_OPAQUE
+			: PORTS_NONE;
 	else
 		classify_ports(p);
 	return DROP_NONE;
@@ -151,17 +143,17 @@ classify_ip6_chain(struct pkt *p, uint8_t next)
 	for (unsigned n = 0;; n++) {
 		if (n > CLASSIFY_HEADERS_MAX)
 			return DROP_HEADER_CHAIN;
-		if (next == P_HOPOPTS && n > 0)
+		if (next == IPPROTO_HOPOPTS && n > 0)
 			return DROP_HEADER_CHAIN; /* RFC 8200 4.1: only right behind the IPv6 header */
-		if (next != P_HOPOPTS && next != P_ROUTING && next != P_DSTOPTS &&
-		    next != P_FRAGMENT)
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
+		    next != IPPROTO_FRAGMENT)
 			break;
 		if (!(h = pkt_get(p, at, 8)) || at + 8 > p->l3end)
 			return DROP_HEADER_CHAIN;
-		len = next == P_FRAGMENT ? 8 : (h[1] + 1u) * 8;
+		len = next == IPPROTO_FRAGMENT ? 8 : (h[1] + 1u) * 8;
 		if (len > p->l3end - at)
 			return DROP_HEADER_CHAIN;
-		if (next == P_FRAGMENT) {
+		if (next == IPPROTO_FRAGMENT) {
 			k->frag = (get16(h + 2) & 0xfff9) !=
 				  0; /* an atomic fragment is whole (RFC 6946) */
 			if (get16(h + 2) & 0xfff8) {
@@ -169,13 +161,13 @@ classify_ip6_chain(struct pkt *p, uint8_t next)
 				p->ins = p->l4 = (uint16_t)(at + 8);
 				p->nh = p->l4nh = (uint16_t)at;
 				k->proto = h[0];
-				k->opaque = h[0] == P_HOPOPTS || h[0] == P_ROUTING ||
-					    h[0] == P_DSTOPTS || h[0] == P_FRAGMENT;
+				k->opaque = h[0] == IPPROTO_HOPOPTS || h[0] == IPPROTO_ROUTING ||
+					    h[0] == IPPROTO_DSTOPTS || h[0] == IPPROTO_FRAGMENT;
 				k->ports = PORTS_OPAQUE;
 				return DROP_NONE;
 			}
 		}
-		if (next == P_DSTOPTS && h[0] != P_ROUTING)
+		if (next == IPPROTO_DSTOPTS && h[0] != IPPROTO_ROUTING)
 			open = false;
 		nh = (uint16_t)at;
 		next = h[0];

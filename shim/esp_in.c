@@ -2,14 +2,12 @@
  * Inbound ESP (RFC 4303 3.4), in the order of that text: length, replay check, ICV and decryption by one call of the back end for the
  * burst, replay window, padding, header off.  Nothing of a packet is believed before its ICV was right.
  */
+#include <netinet/in.h>
 #include "crypto.h"
 #include "datapath.h"
 #include "sa.h"
 
 #define ESP_HLEN 8
-#define P_IP4	 4
-#define P_IP6	 41
-#define P_NONE	 59
 
 /* Lengths and replay check; no octet behind the header is looked at. */
 static enum drop
@@ -60,7 +58,11 @@ static void
 esp_strip_transport(struct pkt *p, uint32_t gone, uint32_t len, uint8_t next)
 {
 	uint8_t *frame = pkt_data(p);
+	const uint8_t *text = frame + p->l4 + gone;
 
+	/* What UDP's own length leaves over is padding against traffic analysis (RFC 4303 2.7). */
+	if (next == IPPROTO_UDP && len >= 8 && get16(text + 4) >= 8 && get16(text + 4) < len)
+		len = get16(text + 4);
 	frame[p->l4nh] = next;
 	memmove(frame + gone, frame, p->l4);
 	pkt_pull(p, gone);
@@ -82,15 +84,15 @@ esp_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_esp
 	if ((d = esp_unpad(j->dst, &len, &next)) != DROP_NONE)
 		return d;
 	xform_account(sa, w, &sa->cin, len);
-	if (next == P_NONE)
+	if (next == IPPROTO_NONE)
 		return DROP_DUMMY;
 	if (sa->p.mode == MODE_TRANSPORT) {
 		esp_strip_transport(p, at - p->l4, len, next);
 		return DROP_NONE;
 	}
-	if (next != P_IP4 && next != P_IP6)
+	if (next != IPPROTO_IPIP && next != IPPROTO_IPV6)
 		return DROP_BAD_NEXT_HEADER;
-	if (len < 20 || (j->dst[0] >> 4) != (next == P_IP4 ? 4 : 6))
+	if (len < 20 || (j->dst[0] >> 4) != (next == IPPROTO_IPIP ? 4 : 6))
 		return DROP_BAD_INNER;
 	pkt_trim(p, at + len);
 	return tunnel_pop(p, at);

@@ -2,14 +2,13 @@
  * Outbound ESP (RFC 4303 3.3): header, padding, IV, then one call of the back end for the whole burst.  A hard limit or the end
  * of the sequence numbers takes effect with the packet that reaches it, not with the burst.
  */
+#include <netinet/in.h>
 #include "crypto.h"
 #include "datapath.h"
 #include "sa.h"
 
 #define ESP_HLEN 8
 #define UDP_HLEN 8
-#define P_UDP	 17
-#define P_ESP	 50
 
 /* Octets in front of the protected payload. */
 static uint32_t
@@ -18,21 +17,43 @@ esp_front(const struct sa *sa)
 	return (sa->p.encap_dport ? UDP_HLEN : 0) + ESP_HLEN + sa->out->iv_len;
 }
 
-/* Padding (RFC 4303 2.4: 1, 2, 3, ...), pad length, next header, and room for the ICV behind ${len} octets of payload; the
- * protected length, or 0 when there is no room. */
+/*
+ * Octets of padding against traffic analysis (RFC 4303 2.7): only where the payload says its own length, so that the receiver can cut
+ * them off: a tunnel's inner packet, or UDP.  Never beyond what fits the wire, and only by the outermost SA of a bundle, whose size
+ * is the one seen there.
+ */
 static uint32_t
-esp_trailer(struct sa *sa, struct pkt *p, uint32_t len, uint8_t next)
+esp_tfc(const struct sa *sa, const struct pkt *p, uint32_t clear, uint32_t len, uint8_t next,
+    const struct walk *w)
 {
-	uint32_t block = sa->out->block, pad = (block - (len + 2) % block) % block;
-	uint8_t *t = pkt_put(p, pad + 2 + sa->out->icv_len);
+	uint32_t want = sa->p.tfc, most;
+
+	if (want <= len || sa != p->sa[p->policy->nsteps - 1] ||
+	    (sa->p.mode == MODE_TRANSPORT && next != IPPROTO_UDP))
+		return 0;
+	most = xform_fit(sa, w->mtu, clear);
+	most = most > clear ? most - clear : 0;
+	want = want < most ? want : most;
+	return want > len ? want - len : 0;
+}
+
+/* ${tfc} zeros, padding (RFC 4303 2.4: 1, 2, 3, ...), pad length, next header, and room for the ICV behind ${len} octets of payload;
+ * the protected length, or 0 when there is no room. */
+static uint32_t
+esp_trailer(struct sa *sa, struct pkt *p, uint32_t len, uint32_t tfc, uint8_t next)
+{
+	uint32_t block = sa->out->block, pad = (block - (len + tfc + 2) % block) % block;
+	uint8_t *t = pkt_put(p, tfc + pad + 2 + sa->out->icv_len);
 
 	if (!t)
 		return 0;
+	memset(t, 0, tfc);
+	t += tfc;
 	for (uint32_t i = 0; i < pad; i++)
 		*t++ = (uint8_t)(i + 1);
 	t[0] = (uint8_t)pad;
 	t[1] = next;
-	return len + pad + 2;
+	return len + tfc + pad + 2;
 }
 
 /* RFC 3948 2.1; the checksum is zero, and the length is known already. */
@@ -56,10 +77,12 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 {
 	uint8_t *h;
 	uint64_t seq;
-	uint32_t protected;
+	uint32_t protected, clear = sa->p.mode == MODE_TUNNEL ? 0 : at - p->l3;
 	enum drop d;
 
-	if ((protected = esp_trailer(sa, p, len, next)) == 0)
+	protected =
+	    esp_trailer(sa, p, len, sa->p.tfc ? esp_tfc(sa, p, clear, len, next, w) : 0, next);
+	if (protected == 0)
 		return DROP_NO_ROOM;
 	if (p->len - p->l3 > 65535)
 		return DROP_TOO_BIG;
@@ -101,7 +124,7 @@ esp_prepare_transport(struct sa *sa, struct pkt *p, struct walk *w, struct crypt
 		return DROP_NO_ROOM;
 	memmove(frame, frame + front, at);
 	next = frame[p->nh];
-	frame[p->nh] = sa->p.encap_dport ? P_UDP : P_ESP;
+	frame[p->nh] = sa->p.encap_dport ? IPPROTO_UDP : IPPROTO_ESP;
 	p->l4 = p->ins;
 	p->l4nh = p->nh;
 	return esp_prepare(sa, p, at, len, next, w, j);
@@ -112,7 +135,7 @@ esp_prepare_tunnel(struct sa *sa, struct pkt *p, struct walk *w, struct crypto_e
 {
 	uint32_t front = esp_front(sa), len = p->l3end - p->l3;
 	uint8_t next = p->af == 4 ? 4 : 41;
-	enum drop d = tunnel_push(sa, p, front, sa->p.encap_dport ? P_UDP : P_ESP, w);
+	enum drop d = tunnel_push(sa, p, front, sa->p.encap_dport ? IPPROTO_UDP : IPPROTO_ESP, w);
 
 	return d != DROP_NONE ? d : esp_prepare(sa, p, p->ins, len, next, w, j);
 }

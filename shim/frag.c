@@ -1,11 +1,11 @@
 /*
  * Cutting a packet that may be cut (RFC 791 3.2, RFC 8200 4.5).
  */
+#include <netinet/in.h>
 #include "crypto.h"
 #include "datapath.h"
 
-#define P_FRAGMENT 44
-#define FRAG_HLEN  8
+#define FRAG_HLEN 8
 
 /* A new packet that is ${p} in all but its octets. */
 static struct pkt *
@@ -59,7 +59,7 @@ frag_header6(uint8_t *frame, uint16_t nh, uint32_t hlen, uint32_t at, bool more,
 	f[1] = 0;
 	put16(f + 2, (uint16_t)(at | more));
 	put32(f + 4, id);
-	frame[nh] = P_FRAGMENT;
+	frame[nh] = IPPROTO_FRAGMENT;
 }
 
 void

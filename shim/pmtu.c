@@ -1,14 +1,13 @@
 /*
  * Does a packet fit after protection, and what if not: the arithmetic, and the ICMP message to the host.
  */
+#include <netinet/in.h>
 #include "datapath.h"
 #include "sa.h"
 
 #define IP6_MIN_MTU 1280
 #define ICMP_QUOTE4 548	 /* RFC 1812 4.3.2.3: the message has at most 576 octets */
 #define ICMP_QUOTE6 1232 /* RFC 4443 2.4: at most 1280 */
-#define P_ICMP	    1
-#define P_ICMP6	    58
 
 enum fit
 pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
@@ -51,8 +50,8 @@ icmp_allowed(const struct pkt *p)
 		return false;
 	if (p->af == 4)
 		return !ipaddr_multicast(&p->key.remote) &&
-		       !(p->key.proto == P_ICMP && *l4 != 8 && *l4 != 0);
-	return !(p->key.proto == P_ICMP6 && *l4 < 128);
+		       !(p->key.proto == IPPROTO_ICMP && *l4 != 8 && *l4 != 0);
+	return !(p->key.proto == IPPROTO_ICMPV6 && *l4 < 128);
 }
 
 static void
@@ -64,7 +63,7 @@ icmp4(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_
 	h[0] = 0x45;
 	put16(h + 2, (uint16_t)(28 + n));
 	h[8] = 64;
-	h[9] = P_ICMP;
+	h[9] = IPPROTO_ICMP;
 	memcpy(h + 12, p->key.remote.b,
 	    4); /* as a router on the way would: the path to this address is too narrow */
 	memcpy(h + 16, p->key.local.b, 4);
@@ -85,7 +84,7 @@ icmp6(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_
 	memset(h, 0, 48);
 	h[0] = 0x60;
 	put16(h + 4, (uint16_t)(8 + n));
-	h[6] = P_ICMP6;
+	h[6] = IPPROTO_ICMPV6;
 	h[7] = 64;
 	memcpy(h + 8, p->key.remote.b, 16);
 	memcpy(h + 24, p->key.local.b, 16);
@@ -93,7 +92,7 @@ icmp6(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_
 	put32(icmp + 4, mtu);
 	memcpy(icmp + 8, quote, n);
 	put32(pseudo, 8 + n);
-	pseudo[7] = P_ICMP6;
+	pseudo[7] = IPPROTO_ICMPV6;
 	sum = cksum_add(cksum_add(0, h + 8, 32), pseudo, 8);
 	put16(icmp + 2, cksum_fold(cksum_add(sum, icmp, 8 + n)));
 }

@@ -2,14 +2,14 @@
  * Reassembly.  A datagram is one slot: fragments are copied to their place in it, and a bit per 8 octets says what is there.  The
  * header comes from the first fragment and is put right in front of the payload when all is there.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include "datapath.h"
 #include "reasm.h"
 
 #define HEADER_ROOM                                                                                \
 	256 /* link header, IP header and the IPv6 headers in front of the fragment header */
-#define BLOCKS	   (65536 / 8)
-#define P_FRAGMENT 44
+#define BLOCKS (65536 / 8)
 
 struct datagram {
 	/* what its fragments have in common */
@@ -139,7 +139,7 @@ piece_read6(const struct pkt *p, struct piece *f)
 
 		if (!name || !(h = pkt_get(p, at, 8)))
 			return false;
-		if (*name == P_FRAGMENT) {
+		if (*name == IPPROTO_FRAGMENT) {
 			f->hlen = at;
 			f->at = at + 8;
 			f->len = p->l3end - f->at;

@@ -1,20 +1,19 @@
 /*
  * ESP in UDP (RFC 3948): telling ESP, IKE and keepalives apart on a port, and mending what NAT breaks in transport mode.
  */
+#include <netinet/in.h>
 #include "datapath.h"
 #include "gen.h"
 #include "sa.h"
 
 #define UDP_HLEN 8
-#define P_TCP	 6
-#define P_UDP	 17
 
 bool
 udpencap_is(const struct walk *w, struct pkt *p)
 {
 	const uint8_t *u;
 
-	if (p->af == 0 || p->key.proto != P_UDP || p->key.frag || p->key.ports != PORTS_PORTS)
+	if (p->af == 0 || p->key.proto != IPPROTO_UDP || p->key.frag || p->key.ports != PORTS_PORTS)
 		return false;
 	if (!sadb_encap_port(w->gen->sad, p->key.lport))
 		return false;
@@ -32,7 +31,7 @@ udpencap_is(const struct walk *w, struct pkt *p)
 void
 udpencap_checksum6(struct pkt *p, uint32_t at)
 {
-	uint8_t *h = pkt_data(p) + p->l3, *u = pkt_data(p) + at, pseudo[8] = {[7] = P_UDP};
+	uint8_t *h = pkt_data(p) + p->l3, *u = pkt_data(p) + at, pseudo[8] = {[7] = IPPROTO_UDP};
 	uint32_t len = p->len - at;
 	uint16_t sum;
 
@@ -45,20 +44,20 @@ udpencap_checksum6(struct pkt *p, uint32_t at)
 void
 udpencap_mend(struct pkt *p)
 {
-	uint32_t at = p->key.proto == P_TCP ? 16 : 6, len = p->l3end - p->l4,
-		 need = p->key.proto == P_TCP ? 20 : UDP_HLEN;
+	uint32_t at = p->key.proto == IPPROTO_TCP ? 16 : 6, len = p->l3end - p->l4,
+		 need = p->key.proto == IPPROTO_TCP ? 20 : UDP_HLEN;
 	uint8_t *h = pkt_data(p) + p->l3, *l4,
 		pseudo[4] = {0, p->key.proto, (uint8_t)(len >> 8), (uint8_t)len};
 	uint64_t sum;
 	uint16_t v;
 
-	if ((p->key.proto != P_TCP && p->key.proto != P_UDP) || p->key.frag ||
+	if ((p->key.proto != IPPROTO_TCP && p->key.proto != IPPROTO_UDP) || p->key.frag ||
 	    !(l4 = pkt_get(p, p->l4, len)) || len < need)
 		return;
-	if (p->key.proto == P_UDP && get16(l4 + 6) == 0)
+	if (p->key.proto == IPPROTO_UDP && get16(l4 + 6) == 0)
 		return; /* the sender did without */
 	put16(l4 + at, 0);
 	sum = cksum_add(cksum_add(0, h + (p->af == 4 ? 12 : 8), p->af == 4 ? 8 : 32), pseudo, 4);
 	v = cksum_fold(cksum_add(sum, l4, len));
-	put16(l4 + at, p->key.proto == P_UDP && v == 0 ? 0xffff : v);
+	put16(l4 + at, p->key.proto == IPPROTO_UDP && v == 0 ? 0xffff : v);
 }

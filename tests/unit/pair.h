@@ -36,6 +36,8 @@ struct pair_sa {
 	struct lifetime soft, hard;
 	enum df_policy df;
 	int dscp; /* 0: copy; else value + 1 */
+	uint32_t tfc;
+	uint16_t encap; /* ESP in UDP: both ports */
 };
 
 static inline struct secret *
@@ -76,6 +78,8 @@ pair_sa_new(const struct pair_sa *s, uint32_t spi, bool reverse, enum sa_dir dir
 	p.soft = s->soft;
 	p.hard = s->hard;
 	p.df = s->df;
+	p.tfc = s->tfc;
+	p.encap_sport = p.encap_dport = s->encap;
 	if (s->dscp)
 		p.dscp = (int16_t)(s->dscp - 1);
 	if ((wrong = sa_params_check(&p)) != NULL)

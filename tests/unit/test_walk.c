@@ -70,10 +70,10 @@ one_way(struct host *from, struct host *to, const char *src, const char *dst, ui
 }
 
 static void
-both_ways(const struct pair_sa *sas, unsigned steps, const char *local, const char *remote)
+both_ways_proto(
+    const struct pair_sa *sas, unsigned steps, const char *local, const char *remote, uint8_t proto)
 {
 	static const uint32_t sizes[] = {0, 1, 2, 3, 15, 16, 17, 100, 1000, 1200};
-	uint8_t proto = (uint8_t)sas[steps - 1].proto;
 	bool secret = false;
 
 	for (unsigned i = 0; i < steps; i++)
@@ -85,6 +85,12 @@ both_ways(const struct pair_sa *sas, unsigned steps, const char *local, const ch
 		one_way(&pr.a, &pr.b, local, remote, sizes[i], proto, secret);
 		one_way(&pr.b, &pr.a, remote, local, sizes[i], proto, secret);
 	}
+}
+
+static void
+both_ways(const struct pair_sa *sas, unsigned steps, const char *local, const char *remote)
+{
+	both_ways_proto(sas, steps, local, remote, (uint8_t)sas[steps - 1].proto);
 }
 
 /* Every transform in both modes and each mixture of families. */
@@ -578,6 +584,103 @@ test_ecn(void **state)
 	assert_int_equal(dropped(&pr.b, DIR_IN, DROP_ECN), 1);
 }
 
+/* RFC 4303 2.7: all packets of one size on the wire, and gone on receipt */
+static void
+test_tfc(void **state)
+{
+	static const struct {
+		enum ipsec_mode mode;
+		const char *local, *remote;
+	} shape[] = {{MODE_TRANSPORT, "10.0.0.1", "10.0.0.2"},
+	    {MODE_TUNNEL, "10.1.0.1", "10.2.0.1"}, {MODE_TUNNEL, "fd01::1", "fd02::1"}};
+
+	for (size_t i = 0; i < 3; i++)
+		for (uint32_t tfc = 600; tfc < 10000; tfc += 8000) {
+			struct pair_sa s = {
+			    IPSEC_ESP, shape[i].mode, "10.0.0.1", "10.0.0.2", "aes-128-gcm"};
+			int size = 0;
+
+			s.tfc = tfc;
+			pair_protect(&pr, &s, 1, shape[i].local, shape[i].remote);
+			for (uint32_t n = 1; n < 500; n += 71) {
+				uint8_t f[2000], wire[2000], got[2000];
+				uint32_t len = frame_make_udp(
+				    f, shape[i].local, shape[i].remote, 1, 2, 0x4000, n);
+				int w;
+
+				host_send1(&pr.a, f, len);
+				w = edge_mem_take(pr.a.w.lower, wire, sizeof wire);
+				assert_true(w > 0 && w <= 1514);
+				assert_true(size == 0 || w == size);
+				size = w;
+				host_receive1(&pr.b, wire, (uint32_t)w);
+				assert_int_equal(edge_mem_take(pr.b.w.upper, got, sizeof got), len);
+				assert_memory_equal(got + 14, f + 14, len - 14);
+			}
+			assert_true(tfc < 1500 ? size > 600 && size < 700 : size > 1500);
+		}
+}
+
+/* RFC 3948: ESP in UDP both modes and families; IKE and keepalives beside it; the checksum NAT broke is mended */
+static void
+test_udpencap(void **state)
+{
+	static const struct {
+		enum ipsec_mode mode;
+		const char *src, *dst, *local, *remote;
+	} shape[] = {
+	    {MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.2"},
+	    {MODE_TRANSPORT, "fd00::1", "fd00::2", "fd00::1", "fd00::2"},
+	    {MODE_TUNNEL, "10.0.0.1", "10.0.0.2", "10.1.0.1", "10.2.0.1"},
+	    {MODE_TUNNEL, "fd00::1", "fd00::2", "10.1.0.1", "10.2.0.1"},
+	};
+	struct pair_sa s = {IPSEC_ESP, MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", "aes-128-gcm"};
+	uint8_t f[200], wire[500], got[500];
+	uint32_t len;
+	int n;
+
+	s.encap = 4500;
+	for (size_t i = 0; i < 4; i++) {
+		s.mode = shape[i].mode;
+		s.src = shape[i].src;
+		s.dst = shape[i].dst;
+		both_ways_proto(&s, 1, shape[i].local, shape[i].remote, 17);
+	}
+	s.mode = MODE_TRANSPORT;
+	s.src = "10.0.0.1";
+	s.dst = "10.0.0.2";
+	pair_protect(&pr, &s, 1, "10.0.0.1", "10.0.0.2");
+	/* a keepalive is swallowed; IKE behind four zero octets meets policy, which here denies clear packets */
+	len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 4500, 4500, 0, 1);
+	f[42] = 0xff;
+	host_receive1(&pr.b, f, len);
+	assert_int_equal(dropped(&pr.b, DIR_IN, DROP_KEEPALIVE), 1);
+	len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 4500, 4500, 0, 40);
+	memset(f + 42, 0, 4);
+	host_receive1(&pr.b, f, len);
+	assert_int_equal(dropped(&pr.b, DIR_IN, DROP_CLEAR_DENIED), 1);
+	/* an unknown SPI, and the SA's SPI without UDP around */
+	put32(f + 42, 0x9999);
+	host_receive1(&pr.b, f, len);
+	assert_int_equal(dropped(&pr.b, DIR_IN, DROP_UNKNOWN_SPI), 1);
+	/* a sender whose checksum is for another address (NAT): right when it reaches the host */
+	len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 7, 8, 0x4000, 20);
+	put16(f + 40, 0x1234);
+	host_send1(&pr.a, f, len);
+	n = edge_mem_take(pr.a.w.lower, wire, sizeof wire);
+	assert_int_equal(get16(wire + 40), 0); /* RFC 3948 2.1: the outer one is zero over IPv4 */
+	host_receive1(&pr.b, wire, (uint32_t)n);
+	assert_int_equal(edge_mem_take(pr.b.w.upper, got, sizeof got), len);
+	{
+		uint8_t pseudo[12];
+
+		memcpy(pseudo, got + 26, 8);
+		put16(pseudo + 8, 17);
+		put16(pseudo + 10, 28);
+		assert_int_equal(cksum_fold(cksum_add(cksum_add(0, pseudo, 12), got + 34, 28)), 0);
+	}
+}
+
 /* all patterns of good and bad in one burst: order kept, the bad ones and only they are dropped */
 static void
 test_bad_in_middle(void **state)
@@ -630,6 +733,8 @@ main(void)
 	    T(test_fragments),
 	    T(test_ecn),
 	    T(test_bad_in_middle),
+	    T(test_tfc),
+	    T(test_udpencap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
