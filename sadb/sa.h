@@ -17,6 +17,7 @@
 #include "replay.h"
 #include "secret.h"
 #include "seq.h"
+#include "seqstore.h"
 
 /* Opaque types: the walk's own. */
 struct sa;
@@ -60,10 +61,14 @@ void sa_params_copy(struct sa_params *to, const struct sa_params *from);
 void sa_params_fini(struct sa_params *p);
 /** sa_params_eq(a, b): is it the same SA, keys and options included (dir apart)?  Then its state may be kept. */
 bool sa_params_eq(const struct sa_params *a, const struct sa_params *b);
-/** sa_params_same_key(a, b): same proto and same keys: two such SAs may never send both. */
+/** sa_params_same_key(a, b): same proto and same keys: two such SAs may never send both.  Of two counter modes the key with its
+ * salt alone counts, whatever the protocol and the integrity key: a nonce is made of nothing else. */
 bool sa_params_same_key(const struct sa_params *a, const struct sa_params *b);
-/** sa_params_check(p): NULL, or a static sentence why this cannot be an SA (SPI range, NULL with no integrity, key
- * lengths, families, replay size, weak without `weak`). */
+/** sa_params_fingerprint(p, fp): the name of the record that ${p}'s numbers are reserved in: the same for two SAs that have the same
+ * key in the sense of sa_params_same_key().  0, or -1 and errno. */
+int sa_params_fingerprint(const struct sa_params *p, char fp[static SEQSTORE_FP_LEN + 1]);
+/** sa_params_check(p): NULL, or a sentence why this cannot be an SA (SPI range, NULL with no integrity, key lengths, families,
+ * replay size, weak without `weak`).  It stays until the calling thread's next check. */
 const char *sa_params_check(const struct sa_params *p);
 
 enum sa_state { SA_LARVAL, SA_MATURE, SA_DYING, SA_DEAD };
@@ -99,7 +104,7 @@ struct sa {
 	struct sa_params p;        /* p.dir resolved: OUT, IN or ANY (both) */
 	uint64_t block;            /* numbers reserved at a time; control thread */
 	uint64_t topped_ms;        /* when the last block was added, 0: never; control thread */
-	char fp[33];               /* seqstore fingerprint, "" when nothing needs reserving */
+	char fp[SEQSTORE_FP_LEN + 1]; /* seqstore fingerprint, "" when nothing needs reserving */
 	uint64_t pmtu;             /* path MTU of the outer packet, 0: the NIC's */
 	unsigned refs;             /* atomic */
 };
@@ -107,11 +112,19 @@ struct sa {
 /**
  * sa_new(p, now):
  * An SA of the (checked) parameters ${p}, copied, one reference; contexts for the directions p->dir allows, window and
- * numbers fresh, nothing reserved, state MATURE.  NULL and errno.  Control thread.
+ * numbers fresh, nothing reserved, no fingerprint yet, state MATURE.  NULL and errno.  Control thread.
  */
 struct sa *sa_new(const struct sa_params *p, uint64_t now);
+/** sa_ref(sa), sa_unref(sa): count references; the last unref wipes the keys and frees.  NULL is fine for sa_unref().  Thread-safe. */
 struct sa *sa_ref(struct sa *sa);
 void sa_unref(struct sa *sa);
+
+/**
+ * sa_move(sa, to):
+ * The one way to change the state: forward only, LARVAL -> MATURE -> DYING -> DEAD, steps may be left out.  True when this call
+ * did it, so that of several threads one raises the event.  Any thread.
+ */
+bool sa_move(struct sa *sa, enum sa_state to);
 
 /** sa_footprint(sa): octets of memory of it, contexts included. */
 size_t sa_footprint(const struct sa *sa);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define SEQSTORE_FP_LEN    32 /* hex digits of a fingerprint, without NUL */
+#define SEQSTORE_RECORD    96 /* octets of a record as it is stored */
 #define SEQSTORE_BLOCK     (UINT64_C(1) << 16) /* numbers reserved at a time without ESN */
 #define SEQSTORE_BLOCK_ESN (UINT64_C(1) << 20) /* and with it */
 
@@ -40,15 +41,18 @@ struct seqstore_record {
 };
 
 /** seqstore_fingerprint(proto, key, keylen, auth, authlen, fp): names the record of a key (encryption and integrity
- * key, salt included) used by ${proto}.  ${fp} gets SEQSTORE_FP_LEN hex digits and NUL.  auth may be NULL. */
+ * key, salt included) used by ${proto}.  ${fp} gets SEQSTORE_FP_LEN hex digits and NUL.  Either key may be NULL with length 0.
+ * 0; -1 and errno, and ${fp} is "".  For an SA use sa_params_fingerprint(). */
 int seqstore_fingerprint(unsigned proto, const uint8_t *key, size_t keylen, const uint8_t *auth, size_t authlen,
     char fp[static SEQSTORE_FP_LEN + 1]);
 
-/** seqstore_load(io, fp, rec), seqstore_save(io, fp, rec): read or durably replace a record. */
+/** seqstore_load(io, fp, rec), seqstore_save(io, fp, rec): read or durably replace a record.  ${rec} is written only with OK; a
+ * save that failed may or may not be there after a crash.  They block; control thread. */
 enum seqstore_status seqstore_load(const struct seqstore_io *io, const char *fp, struct seqstore_record *rec);
 enum seqstore_status seqstore_save(const struct seqstore_io *io, const char *fp, const struct seqstore_record *rec);
 
-/** seqstore_dir_io(io, dirfd): the real thing, below an open directory (0700, owner checked by the caller). */
+/** seqstore_dir_io(io, dirfd): the real thing, below an open directory (0700, owner checked by the caller; opened for reading, not
+ * O_PATH, since it is fsynced).  ${dirfd} stays the caller's. */
 void seqstore_dir_io(struct seqstore_io *io, int dirfd);
 
 #endif
