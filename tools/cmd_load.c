@@ -1,0 +1,222 @@
+/*
+ * Text -> bitsd.  ipsecctl reads the files (includes, key files, host names), so that bitsd opens none and looks nothing up; what goes over
+ * the socket is the canonical form, one statement a line.  Messages about such a line are told at the place in the operator's file.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conf.h"
+#include "hostname.h"
+#include "ipsecctl.h"
+#include "wipebuf.h"
+#include "writer.h"
+
+struct place { const char *file; unsigned line, col; };
+
+/* A conf as text, and where each line of it came from. */
+struct canon {
+	struct wipebuf text;
+	struct place *at;
+	size_t n;
+};
+
+static int
+canon_make(struct canon *k, const struct conf *c)
+{
+	FILE *out = wipebuf_open(&k->text);
+
+	k->at = calloc(c->nsas + c->nrules + BUILTIN_MAX, sizeof *k->at);
+	if (!out || !k->at) {
+		if (out)
+			fclose(out);
+		return -1;
+	}
+	for (size_t i = 0; i < c->nsas; i++) {
+		conf_print_sa(&c->sa[i], true, out);
+		k->at[k->n++] = (struct place){c->sa_at[i].file, c->sa_at[i].line, c->sa_at[i].col};
+	}
+	for (int b = 0; b < BUILTIN_MAX; b++)
+		if (c->builtin_said[b]) {
+			conf_print_builtin(b, c->builtin[b], out);
+			k->n++;
+		}
+	for (size_t i = 0; i < c->nrules; i++) {
+		conf_print_rule(c->rule[i], out);
+		k->at[k->n++] = (struct place){c->rule_at[i].file, c->rule_at[i].line, c->rule_at[i].col};
+	}
+	return fclose(out) == 0 ? 0 : -1;
+}
+
+static void
+canon_free(struct canon *k)
+{
+	wipebuf_free(&k->text);
+	free(k->at);
+}
+
+/* Was this said when the file was read? */
+static bool
+said(const struct diags *ds, const char *text)
+{
+	for (size_t i = 0; i < ds->n; i++)
+		if (strcmp(ds->d[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+/* Puts bitsd's diagnostics at their places; those that ipsecctl has told already go. */
+static void
+localise(json_t *reply, const struct canon *k, const struct diags *told)
+{
+	json_t *list = json_object_get(reply, "diags");
+
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		json_t *d = json_array_get(list, i);
+		const char *text = json_string_value(json_object_get(d, "text"));
+		json_int_t line = json_integer_value(json_object_get(d, "line"));
+
+		if (text && said(told, text)) {
+			json_array_remove(list, i);
+			continue;
+		}
+		if (line < 1 || (size_t)line > k->n || !k->at[line - 1].file)
+			continue;
+		json_object_set_new(d, "file", json_string(k->at[line - 1].file));
+		json_object_set_new(d, "line", json_integer(k->at[line - 1].line));
+		json_object_set_new(d, "col", json_integer(k->at[line - 1].col));
+	}
+}
+
+static void
+print_diag(const json_t *d)
+{
+	const char *file = json_string_value(json_object_get(d, "file"));
+	const char *text = json_string_value(json_object_get(d, "text"));
+	int line = (int)json_integer_value(json_object_get(d, "line"));
+
+	if (line && file)
+		fprintf(stderr, "%s:%d:%d: ", file, line, (int)json_integer_value(json_object_get(d, "col")));
+	else
+		fprintf(stderr, "ipsecctl: ");
+	fprintf(stderr, "%s%s\n", json_is_true(json_object_get(d, "warning")) ? "warning: " : "", text ? text : "");
+}
+
+/* Sends ${c} with ${verb}; ${at}: for add, -1 none. */
+static int
+send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at, const struct diags *told)
+{
+	struct canon k = {0};
+	json_t *req, *reply = NULL, *d;
+	size_t i;
+	int fd, rc = EXIT_WRONG;
+
+	if (canon_make(&k, c) < 0) {
+		fprintf(stderr, "ipsecctl: out of memory\n");
+		goto out0;
+	}
+	req = json_pack("{s:s, s:s, s:s#}", "verb", verb, "name", "request", "text", k.text.text ? k.text.text : "", k.text.len);
+	if (!req) {
+		fprintf(stderr, "ipsecctl: the text is not UTF-8\n");
+		goto out0;
+	}
+	if (at >= 0)
+		json_object_set_new(req, "at", json_integer(at));
+	if ((fd = ctl_client_connect(ctl->nic, ctl->socket)) < 0) {
+		rc = -fd;
+		goto out1;
+	}
+	if ((rc = ctl_client_ask(fd, req, &reply)) != 0)
+		goto out1;
+	rc = (int)json_integer_value(json_object_get(reply, "status"));
+	localise(reply, &k, told);
+	json_array_foreach (json_object_get(reply, "diags"), i, d)
+		print_diag(d);
+	if (rc != 0 && json_array_size(json_object_get(reply, "diags")) == 0)
+		fprintf(stderr, "ipsecctl: %s\n", json_string_value(json_object_get(reply, "error")));
+	if (ctl->json) {
+		json_object_del(reply, "status");
+		writer_json(reply);
+	}
+out1:
+	json_decref(req);
+	json_decref(reply);
+out0:
+	canon_free(&k);
+	return rc;
+}
+
+int
+cmd_load(const struct ctl *ctl)
+{
+	struct conf_opts o = {.macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
+	struct diags ds = {0};
+	struct conf c;
+	int rc;
+
+	conf_init(&c);
+	if (ctl->remove)
+		rc = conf_parse_file(ctl->file, &o, &c, &ds);
+	else
+		rc = conf_load(ctl->file, &o, &c, &ds);
+	diags_print(&ds, stderr);
+	if (rc < 0) {
+		rc = EXIT_WRONG;
+	} else if (ctl->parse_only) {
+		if (ctl->verbose)
+			conf_print(&c, ctl->keys, stdout);
+		rc = EXIT_DONE;
+	} else {
+		rc = send_conf(ctl, ctl->remove ? "remove" : "load", &c, -1, &ds);
+	}
+	conf_free(&c);
+	diags_free(&ds);
+	return rc;
+}
+
+/* The words of a statement as one line.  They may be keys: every other user can read another one's command line, so they go from it. */
+static int
+join(struct wipebuf *text, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (wipebuf_add(text, argv[i], strlen(argv[i])) < 0 || wipebuf_add(text, i + 1 < argc ? " " : "\n", 1) < 0)
+			return -1;
+		memset(argv[i], '*', strlen(argv[i]));
+	}
+	return 0;
+}
+
+int
+cmd_add(const struct ctl *ctl, int argc, char **argv)
+{
+	struct conf_opts o = {.macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
+	struct wipebuf text = {0};
+	struct diags ds = {0};
+	struct conf c;
+	long at = -1;
+	int rc, first = 1;
+	char *end;
+
+	if (argc > 2 && strcmp(argv[1], "at") == 0) {
+		at = strtol(argv[2], &end, 10);
+		if (end == argv[2] || *end || at < 0)
+			ctl_usage("add at takes a place, a number from 0, not ", argv[2]);
+		first = 3;
+	}
+	if (argc <= first)
+		ctl_usage("add what?", NULL);
+	conf_init(&c);
+	if (argc == first + 1 && strcmp(argv[first], "-") == 0) {
+		rc = conf_parse_file("-", &o, &c, &ds);
+	} else if (join(&text, argc - first, argv + first) < 0) {
+		fprintf(stderr, "ipsecctl: out of memory\n");
+		rc = -1;
+	} else {
+		rc = conf_parse_text("arguments", text.text, text.len, &o, &c, &ds);
+	}
+	diags_print(&ds, stderr);
+	rc = rc < 0 ? EXIT_WRONG : send_conf(ctl, "add", &c, at, &ds);
+	wipebuf_free(&text);
+	conf_free(&c);
+	diags_free(&ds);
+	return rc;
+}

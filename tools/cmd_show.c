@@ -1,0 +1,161 @@
+/*
+ * -s: what bitsd says, as text that can be fed back (everything that is no statement is a comment), or as the JSON document it is.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "ipsecctl.h"
+#include "writer.h"
+
+static const char *
+string(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? s : "";
+}
+
+static long long
+number(const json_t *j, const char *key)
+{
+	return json_integer_value(json_object_get(j, key));
+}
+
+/* "out 12 packets 1480 octets, 3.2 s ago". */
+static void
+print_used(const char *dir, const json_t *used)
+{
+	const json_t *idle = json_object_get(used, "idle_ms");
+
+	printf(" %s %lld packets %lld octets", dir, number(used, "packets"), number(used, "octets"));
+	if (json_is_integer(idle))
+		printf(" %.1f s ago", (double)json_integer_value(idle) / 1000);
+}
+
+static void
+heading(const char *text)
+{
+	writer_begin(WRITER_DIM);
+	printf("# %s\n", text);
+	writer_end();
+}
+
+static void
+print_flow(const struct ctl *c, const json_t *f)
+{
+	printf("%s", string(f, "text"));
+	if (c->verbose) {
+		writer_begin(WRITER_DIM);
+		printf(" # @%lld", number(f, "place"));
+		if (strcmp(string(f, "dir"), "in") != 0)
+			print_used("out", json_object_get(f, "out"));
+		if (strcmp(string(f, "dir"), "out") != 0)
+			print_used("in", json_object_get(f, "in"));
+		writer_end();
+	}
+	putchar('\n');
+}
+
+static void
+print_flows(const struct ctl *c, const json_t *reply)
+{
+	const json_t *flows = json_object_get(reply, "flows"), *f;
+	size_t i;
+
+	json_array_foreach (json_object_get(reply, "builtins"), i, f) {
+		printf("%s", string(f, "text"));
+		if (c->verbose) {
+			writer_begin(WRITER_DIM);
+			printf(" # %s", string(f, "what"));
+			writer_end();
+		}
+		putchar('\n');
+	}
+	json_array_foreach (flows, i, f)
+		print_flow(c, f);
+	if (json_array_size(flows) == 0)
+		heading("no flows: everything that is not built in is discarded");
+}
+
+static void
+print_sa_numbers(const json_t *s)
+{
+	const json_t *out = json_object_get(s, "out"), *in = json_object_get(s, "in");
+
+	writer_begin(WRITER_DIM);
+	printf("#  %s %s, %.1f s old\n", string(s, "dir"), string(s, "state"), (double)number(s, "age_ms") / 1000);
+	if (out) {
+		printf("# ");
+		print_used("out", out);
+		if (json_is_true(json_object_get(s, "may_send")))
+			printf(", next number %lld, %lld left\n", number(s, "next_seq"), number(s, "left_seq"));
+		else
+			printf(", may not send: no numbers are reserved\n");
+	}
+	if (in) {
+		printf("# ");
+		print_used("in", in);
+		if (number(s, "replay") == 0)
+			printf(", replay off");
+		printf(", top number %lld, replayed %lld, too old %lld, not authentic %lld, other %lld, lost %lld\n",
+		    number(in, "top_seq"), number(in, "replay_dup"), number(in, "replay_old"), number(in, "auth_failed"),
+		    number(in, "other_failed"), number(in, "lost"));
+	}
+	writer_end();
+}
+
+static void
+print_sas(const struct ctl *c, const json_t *reply)
+{
+	const json_t *sas = json_object_get(reply, "sas"), *s;
+	size_t i;
+
+	json_array_foreach (sas, i, s) {
+		printf("%s\n", string(s, "text"));
+		if (c->verbose)
+			print_sa_numbers(s);
+	}
+	if (json_array_size(sas) == 0)
+		heading("no SAs");
+}
+
+static void
+print_text(const struct ctl *c, const char *what, const json_t *reply)
+{
+	if (strcmp(what, "drops") == 0) {
+		cmd_state_drops(c, reply);
+	} else if (strcmp(what, "nic") == 0) {
+		cmd_state_nic(c, reply);
+	} else if (strcmp(what, "stats") == 0) {
+		cmd_state_stats(c, reply);
+	} else if (strcmp(what, "flow") == 0) {
+		print_flows(c, reply);
+	} else if (strcmp(what, "sa") == 0) {
+		print_sas(c, reply);
+	} else {
+		heading("FLOWS");
+		print_flows(c, reply);
+		heading("SAD");
+		print_sas(c, reply);
+	}
+}
+
+int
+cmd_show(const struct ctl *c, const char *what)
+{
+	static const char *const words[] = {"flow", "sa", "all", "drops", "nic", "stats"};
+	int w = ctl_word(what, words, 6), rc;
+	json_t *reply;
+
+	if (w < 0)
+		ctl_usage("-s shows flow, sa, all, drops, nic or stats, not ", what);
+	rc = ctl_request(c, json_pack("{s:s, s:s, s:b}", "verb", "show", "what", words[w], "keys", (int)c->keys), &reply);
+	if (rc == EXIT_DONE) {
+		json_object_del(reply, "status");
+		if (c->json)
+			writer_json(reply);
+		else
+			print_text(c, words[w], reply);
+	}
+	json_decref(reply);
+	return rc;
+}
