@@ -31,9 +31,10 @@ cmd_delete(const struct ctl *c, int argc, char **argv)
 	json_t *req;
 
 	if (argc == 3 && strcmp(argv[1], "flow") == 0)
-		return ctl_simple(c, json_pack("{s:s, s:I}", "verb", "delete", "flow", (json_int_t)place(argv[2])));
-	if ((argc != 4 && argc != 6) || (strcmp(argv[1], "esp") && strcmp(argv[1], "ah")) || strcmp(argv[2], "spi") ||
-	    (argc == 6 && strcmp(argv[4], "to")))
+		return ctl_simple(c,
+		    json_pack("{s:s, s:I}", "verb", "delete", "flow", (json_int_t)place(argv[2])));
+	if ((argc != 4 && argc != 6) || (strcmp(argv[1], "esp") && strcmp(argv[1], "ah")) ||
+	    strcmp(argv[2], "spi") || (argc == 6 && strcmp(argv[4], "to")))
 		ctl_usage("delete flow N, or delete esp|ah spi X [to DST]", NULL);
 	req = json_pack("{s:s, s:s, s:s}", "verb", "delete", "proto", argv[1], "spi", argv[3]);
 	if (argc == 6)
@@ -46,6 +47,6 @@ cmd_move(const struct ctl *c, int argc, char **argv)
 {
 	if (argc != 5 || strcmp(argv[1], "flow") || strcmp(argv[3], "to"))
 		ctl_usage("move flow N to M", NULL);
-	return ctl_simple(c,
-	    json_pack("{s:s, s:I, s:I}", "verb", "move", "from", (json_int_t)place(argv[2]), "to", (json_int_t)place(argv[4])));
+	return ctl_simple(c, json_pack("{s:s, s:I, s:I}", "verb", "move", "from",
+				 (json_int_t)place(argv[2]), "to", (json_int_t)place(argv[4])));
 }

@@ -20,10 +20,12 @@ cmd_selftest(const struct ctl *c)
 		json_object_del(reply, "status");
 		writer_json(reply);
 	} else if (reply) {
-		json_array_foreach (json_object_get(reply, "tests"), i, t) {
-			const char *how = !json_is_true(json_object_get(t, "supported")) ? "not in this back end"
-			    : json_is_true(json_object_get(t, "ok"))                     ? "ok"
-			                                                                 : "WRONG";
+		json_array_foreach(json_object_get(reply, "tests"), i, t)
+		{
+			const char *how = !json_is_true(json_object_get(t, "supported"))
+					      ? "not in this back end"
+					  : json_is_true(json_object_get(t, "ok")) ? "ok"
+										   : "WRONG";
 
 			printf("%-24s %-9s %s\n", json_string_value(json_object_get(t, "alg")),
 			    json_string_value(json_object_get(t, "backend")), how);
@@ -49,7 +51,8 @@ cmd_version(const struct ctl *c)
 	} else {
 		printf("ipsecctl %s\n", BITS_VERSION);
 		if (rc == EXIT_DONE)
-			printf("bitsd    %s\n", json_string_value(json_object_get(reply, "version")));
+			printf(
+			    "bitsd    %s\n", json_string_value(json_object_get(reply, "version")));
 	}
 	json_decref(reply);
 	return rc;

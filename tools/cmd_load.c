@@ -11,7 +11,10 @@
 #include "wipebuf.h"
 #include "writer.h"
 
-struct place { const char *file; unsigned line, col; };
+struct place {
+	const char *file;
+	unsigned line, col;
+};
 
 /* A conf as text, and where each line of it came from. */
 struct canon {
@@ -42,7 +45,8 @@ canon_make(struct canon *k, const struct conf *c)
 		}
 	for (size_t i = 0; i < c->nrules; i++) {
 		conf_print_rule(c->rule[i], out);
-		k->at[k->n++] = (struct place){c->rule_at[i].file, c->rule_at[i].line, c->rule_at[i].col};
+		k->at[k->n++] =
+		    (struct place){c->rule_at[i].file, c->rule_at[i].line, c->rule_at[i].col};
 	}
 	return fclose(out) == 0 ? 0 : -1;
 }
@@ -87,34 +91,21 @@ localise(json_t *reply, const struct canon *k, const struct diags *told)
 	}
 }
 
-static void
-print_diag(const json_t *d)
-{
-	const char *file = json_string_value(json_object_get(d, "file"));
-	const char *text = json_string_value(json_object_get(d, "text"));
-	int line = (int)json_integer_value(json_object_get(d, "line"));
-
-	if (line && file)
-		fprintf(stderr, "%s:%d:%d: ", file, line, (int)json_integer_value(json_object_get(d, "col")));
-	else
-		fprintf(stderr, "ipsecctl: ");
-	fprintf(stderr, "%s%s\n", json_is_true(json_object_get(d, "warning")) ? "warning: " : "", text ? text : "");
-}
-
 /* Sends ${c} with ${verb}; ${at}: for add, -1 none. */
 static int
-send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at, const struct diags *told)
+send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at,
+    const struct diags *told)
 {
 	struct canon k = {0};
-	json_t *req, *reply = NULL, *d;
-	size_t i;
+	json_t *req, *reply = NULL;
 	int fd, rc = EXIT_WRONG;
 
 	if (canon_make(&k, c) < 0) {
 		fprintf(stderr, "ipsecctl: out of memory\n");
 		goto out0;
 	}
-	req = json_pack("{s:s, s:s, s:s#}", "verb", verb, "name", "request", "text", k.text.text ? k.text.text : "", k.text.len);
+	req = json_pack("{s:s, s:s, s:s#}", "verb", verb, "name", "request", "text",
+	    k.text.text ? k.text.text : "", k.text.len);
 	if (!req) {
 		fprintf(stderr, "ipsecctl: the text is not UTF-8\n");
 		goto out0;
@@ -129,10 +120,10 @@ send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at
 		goto out1;
 	rc = (int)json_integer_value(json_object_get(reply, "status"));
 	localise(reply, &k, told);
-	json_array_foreach (json_object_get(reply, "diags"), i, d)
-		print_diag(d);
+	json_array_foreach(json_object_get(reply, "diags"), i, d) print_diag(d);
 	if (rc != 0 && json_array_size(json_object_get(reply, "diags")) == 0)
-		fprintf(stderr, "ipsecctl: %s\n", json_string_value(json_object_get(reply, "error")));
+		fprintf(
+		    stderr, "ipsecctl: %s\n", json_string_value(json_object_get(reply, "error")));
 	if (ctl->json) {
 		json_object_del(reply, "status");
 		writer_json(reply);
@@ -148,7 +139,8 @@ out0:
 int
 cmd_load(const struct ctl *ctl)
 {
-	struct conf_opts o = {.macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
+	struct conf_opts o = {
+	    .macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
 	struct diags ds = {0};
 	struct conf c;
 	int rc;
@@ -178,7 +170,8 @@ static int
 join(struct wipebuf *text, int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++) {
-		if (wipebuf_add(text, argv[i], strlen(argv[i])) < 0 || wipebuf_add(text, i + 1 < argc ? " " : "\n", 1) < 0)
+		if (wipebuf_add(text, argv[i], strlen(argv[i])) < 0 ||
+		    wipebuf_add(text, i + 1 < argc ? " " : "\n", 1) < 0)
 			return -1;
 		memset(argv[i], '*', strlen(argv[i]));
 	}
@@ -188,7 +181,8 @@ join(struct wipebuf *text, int argc, char **argv)
 int
 cmd_add(const struct ctl *ctl, int argc, char **argv)
 {
-	struct conf_opts o = {.macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
+	struct conf_opts o = {
+	    .macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
 	struct wipebuf text = {0};
 	struct diags ds = {0};
 	struct conf c;

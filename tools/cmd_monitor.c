@@ -15,7 +15,8 @@ print_event(const json_t *ev)
 
 	strftime(when, sizeof when, "%F %T", localtime_r(&now, &tm));
 	if (name && strcmp(name, "lost") == 0)
-		printf("%s lost %lld events\n", when, (long long)json_integer_value(json_object_get(ev, "count")));
+		printf("%s lost %lld events\n", when,
+		    (long long)json_integer_value(json_object_get(ev, "count")));
 	else if (json_object_get(ev, "detail"))
 		printf("%s %s %s\n", when, name ? name : "-", text ? text : "");
 	else

@@ -26,7 +26,8 @@ print_used(const char *dir, const json_t *used)
 {
 	const json_t *idle = json_object_get(used, "idle_ms");
 
-	printf(" %s %lld packets %lld octets", dir, number(used, "packets"), number(used, "octets"));
+	printf(
+	    " %s %lld packets %lld octets", dir, number(used, "packets"), number(used, "octets"));
 	if (json_is_integer(idle))
 		printf(" %.1f s ago", (double)json_integer_value(idle) / 1000);
 }
@@ -61,7 +62,8 @@ print_flows(const struct ctl *c, const json_t *reply)
 	const json_t *flows = json_object_get(reply, "flows"), *f;
 	size_t i;
 
-	json_array_foreach (json_object_get(reply, "builtins"), i, f) {
+	json_array_foreach(json_object_get(reply, "builtins"), i, f)
+	{
 		printf("%s", string(f, "text"));
 		if (c->verbose) {
 			writer_begin(WRITER_DIM);
@@ -70,8 +72,7 @@ print_flows(const struct ctl *c, const json_t *reply)
 		}
 		putchar('\n');
 	}
-	json_array_foreach (flows, i, f)
-		print_flow(c, f);
+	json_array_foreach(flows, i, f) print_flow(c, f);
 	if (json_array_size(flows) == 0)
 		heading("no flows: everything that is not built in is discarded");
 }
@@ -82,12 +83,14 @@ print_sa_numbers(const json_t *s)
 	const json_t *out = json_object_get(s, "out"), *in = json_object_get(s, "in");
 
 	writer_begin(WRITER_DIM);
-	printf("#  %s %s, %.1f s old\n", string(s, "dir"), string(s, "state"), (double)number(s, "age_ms") / 1000);
+	printf("#  %s %s, %.1f s old\n", string(s, "dir"), string(s, "state"),
+	    (double)number(s, "age_ms") / 1000);
 	if (out) {
 		printf("# ");
 		print_used("out", out);
 		if (json_is_true(json_object_get(s, "may_send")))
-			printf(", next number %lld, %lld left\n", number(s, "next_seq"), number(s, "left_seq"));
+			printf(", next number %lld, %lld left\n", number(s, "next_seq"),
+			    number(s, "left_seq"));
 		else
 			printf(", may not send: no numbers are reserved\n");
 	}
@@ -96,9 +99,10 @@ print_sa_numbers(const json_t *s)
 		print_used("in", in);
 		if (number(s, "replay") == 0)
 			printf(", replay off");
-		printf(", top number %lld, replayed %lld, too old %lld, not authentic %lld, other %lld, lost %lld\n",
-		    number(in, "top_seq"), number(in, "replay_dup"), number(in, "replay_old"), number(in, "auth_failed"),
-		    number(in, "other_failed"), number(in, "lost"));
+		printf(", top number %lld, replayed %lld, too old %lld, not authentic %lld, other "
+		       "%lld, lost %lld\n",
+		    number(in, "top_seq"), number(in, "replay_dup"), number(in, "replay_old"),
+		    number(in, "auth_failed"), number(in, "other_failed"), number(in, "lost"));
 	}
 	writer_end();
 }
@@ -109,7 +113,8 @@ print_sas(const struct ctl *c, const json_t *reply)
 	const json_t *sas = json_object_get(reply, "sas"), *s;
 	size_t i;
 
-	json_array_foreach (sas, i, s) {
+	json_array_foreach(sas, i, s)
+	{
 		printf("%s\n", string(s, "text"));
 		if (c->verbose)
 			print_sa_numbers(s);
@@ -148,7 +153,9 @@ cmd_show(const struct ctl *c, const char *what)
 
 	if (w < 0)
 		ctl_usage("-s shows flow, sa, all, drops, nic or stats, not ", what);
-	rc = ctl_request(c, json_pack("{s:s, s:s, s:b}", "verb", "show", "what", words[w], "keys", (int)c->keys), &reply);
+	rc = ctl_request(c,
+	    json_pack("{s:s, s:s, s:b}", "verb", "show", "what", words[w], "keys", (int)c->keys),
+	    &reply);
 	if (rc == EXIT_DONE) {
 		json_object_del(reply, "status");
 		if (c->json)

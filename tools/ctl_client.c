@@ -9,8 +9,8 @@
 #include "ctl_client.h"
 #include "wipebuf.h"
 
-#define RUN_DIR    "/run/bits"
-#define ANSWER_MS  120000 /* a load of 100,000 SAs reserves numbers for each */
+#define RUN_DIR	  "/run/bits"
+#define ANSWER_MS 120000 /* a load of 100,000 SAs reserves numbers for each */
 
 /* The one socket there is.  0, or an exit status. */
 static int
@@ -20,7 +20,9 @@ only_one(char *path, size_t cap)
 	int rc = EXIT_DONE;
 
 	if (glob(RUN_DIR "/*.sock", 0, NULL, &g) != 0) {
-		fprintf(stderr, "ipsecctl: no bitsd runs here, or you may not see it (no socket in " RUN_DIR ")\n");
+		fprintf(stderr,
+		    "ipsecctl: no bitsd runs here, or you may not see it (no socket in " RUN_DIR
+		    ")\n");
 		return EXIT_NO_DAEMON;
 	}
 	if (g.gl_pathc > 1) {
@@ -158,7 +160,8 @@ ctl_client_ask(int fd, const json_t *req, json_t **reply)
 	int rc;
 
 	*reply = NULL;
-	if (wipebuf_add(&b, head, sizeof head) < 0 || json_dump_callback(req, append, &b, JSON_COMPACT) < 0 ||
+	if (wipebuf_add(&b, head, sizeof head) < 0 ||
+	    json_dump_callback(req, append, &b, JSON_COMPACT) < 0 ||
 	    b.len - CTL_HEADER > CTL_BODY_MAX) {
 		fprintf(stderr, "ipsecctl: the request is too long\n");
 		wipebuf_free(&b);

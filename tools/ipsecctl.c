@@ -35,7 +35,8 @@ static const struct verb {
 	int (*fn)(const struct ctl *c, int argc, char **argv);
 	const char *args, *help;
 } verbs[] = {
-    {"add", cmd_add, "[at N] flow|esp|ah ... | -", "add one rule or SA, in the language of ipsec.conf(5); - reads it from standard input"},
+    {"add", cmd_add, "[at N] flow|esp|ah ... | -",
+	"add one rule or SA, in the language of ipsec.conf(5); - reads it from standard input"},
     {"delete", cmd_delete, "flow N | esp|ah spi X [to DST]", "delete one rule or SA"},
     {"move", cmd_move, "flow N to M", "move a rule to another place"},
     {"attach", life, "", "take the NIC (again) and let packets pass"},
@@ -58,7 +59,8 @@ help(void)
 {
 	fputs(head, stdout);
 	puts("\n"
-	     "  -f FILE      replace policy and SAs by what FILE says, all or nothing (- is standard input)\n"
+	     "  -f FILE      replace policy and SAs by what FILE says, all or nothing (- is "
+	     "standard input)\n"
 	     "  -n           with -f: parse only; with -v print what was read\n"
 	     "  -d           with -f: delete what FILE names\n"
 	     "  -D NAME=VAL  a macro that wins over the file's own\n"
@@ -73,7 +75,8 @@ help(void)
 	     "\nverbs:");
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		printf("  %s %s\n      %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-	puts("\nExit status: 0 done; 1 the request was wrong and changed nothing; 2 usage; 3 no bitsd or no permission.");
+	puts("\nExit status: 0 done; 1 the request was wrong and changed nothing; 2 usage; 3 no "
+	     "bitsd or no permission.");
 }
 
 void
@@ -96,16 +99,16 @@ ctl_word(const char *text, const char *const *words, int n)
 	return -1;
 }
 
-/* What a reply has to say to a person: diagnostics, then the error unless a diagnostic was it. */
-static void
-tell(const json_t *reply)
+void
+ctl_tell(const json_t *reply)
 {
 	const char *error = json_string_value(json_object_get(reply, "error"));
 	bool said = false;
 	const json_t *d;
 	size_t i;
 
-	json_array_foreach (json_object_get(reply, "diags"), i, d) {
+	json_array_foreach(json_object_get(reply, "diags"), i, d)
+	{
 		const char *text = json_string_value(json_object_get(d, "text"));
 		const char *file = json_string_value(json_object_get(d, "file"));
 		bool warning = json_is_true(json_object_get(d, "warning"));
@@ -139,7 +142,7 @@ ctl_request(const struct ctl *c, json_t *req, json_t **reply)
 	if (rc != 0)
 		return rc;
 	rc = (int)json_integer_value(json_object_get(*reply, "status"));
-	tell(*reply);
+	ctl_tell(*reply);
 	return rc == EXIT_DONE || rc == EXIT_NO_DAEMON ? rc : EXIT_WRONG;
 }
 

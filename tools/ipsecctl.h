@@ -23,6 +23,9 @@ struct ctl {
  * the caller's. */
 int ctl_request(const struct ctl *c, json_t *req, json_t **reply);
 
+/** ctl_tell(reply): what a reply has to say to a person: diagnostics, then the error unless a diagnostic was it. */
+void ctl_tell(const json_t *reply);
+
 /** ctl_simple(c, req): the same for a request whose reply only says whether it worked; with --json the reply is printed. */
 int ctl_simple(const struct ctl *c, json_t *req);
 
