@@ -120,10 +120,7 @@ send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at
 		goto out1;
 	rc = (int)json_integer_value(json_object_get(reply, "status"));
 	localise(reply, &k, told);
-	json_array_foreach(json_object_get(reply, "diags"), i, d) print_diag(d);
-	if (rc != 0 && json_array_size(json_object_get(reply, "diags")) == 0)
-		fprintf(
-		    stderr, "ipsecctl: %s\n", json_string_value(json_object_get(reply, "error")));
+	ctl_tell(reply);
 	if (ctl->json) {
 		json_object_del(reply, "status");
 		writer_json(reply);
