@@ -1,0 +1,89 @@
+"""One TCP connection, SIZE megabytes there and then SIZE back, each side telling what it sent and received (SHA-256).
+
+  traffic.py serve  ADDRESS PORT SIZE
+  traffic.py client ADDRESS PORT SIZE
+  traffic.py listen ADDRESS PORT        UDP and TCP: one line for each datagram and connection, until killed
+"""
+import hashlib
+import os
+import select
+import socket
+import sys
+import time
+
+CHUNK = 1 << 18
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def send(s, total):
+    """Random octets, so that nothing but the very same octets has the same checksum."""
+    h = hashlib.sha256()
+    block = bytearray(os.urandom(CHUNK))
+    n = 0
+    while n < total:
+        block[0:8] = n.to_bytes(8, "big")
+        piece = memoryview(block)[:min(CHUNK, total - n)]
+        s.sendall(piece)
+        h.update(piece)
+        n += len(piece)
+    return h.hexdigest()
+
+
+def receive(s, total):
+    h = hashlib.sha256()
+    n = 0
+    while n < total:
+        data = s.recv(min(CHUNK, total - n))
+        if not data:
+            sys.exit(f"the connection ended after {n} of {total} octets")
+        h.update(data)
+        n += len(data)
+    return h.hexdigest()
+
+
+def serve(address, port, size):
+    with socket.create_server((address, port), family=family(address)) as listener:
+        print("listening", flush=True)
+        listener.settimeout(60)
+        s, _ = listener.accept()
+        s.settimeout(60)
+        print("received", receive(s, size))
+        print("sent", send(s, size))
+        s.shutdown(socket.SHUT_WR)
+        s.recv(1)  # the other side has it all when it closes
+
+
+def client(address, port, size):
+    start = time.monotonic()
+    with socket.create_connection((address, port), timeout=60) as s:
+        s.settimeout(60)
+        print("sent", send(s, size))
+        print("received", receive(s, size))
+    seconds = time.monotonic() - start
+    print(f"rate {2 * size * 8 / seconds / 1e6:.0f} Mbit/s")
+
+
+def listen(address, port):
+    udp = socket.socket(family(address), socket.SOCK_DGRAM)
+    udp.bind((address, port))
+    tcp = socket.create_server((address, port), family=family(address))
+    print("listening", flush=True)
+    while True:
+        for s in select.select([udp, tcp], [], [])[0]:
+            if s is udp:
+                data, peer = udp.recvfrom(65535)
+                print("udp", peer[0], data.decode(errors="replace"), flush=True)
+            else:
+                c, peer = tcp.accept()
+                print("tcp", peer[0], flush=True)
+                c.close()
+
+
+what, where, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if what == "listen":
+    listen(where, number)
+else:
+    {"serve": serve, "client": client}[what](where, number, int(sys.argv[4]) * 1000 * 1000)
