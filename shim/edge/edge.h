@@ -19,6 +19,7 @@ struct edge_caps {
 	uint8_t mac[6];        /* all zero: none */
 	bool link;             /* up */
 	uint8_t linktype;      /* enum pkt_link */
+	uint64_t lost;         /* frames the kernel threw away before they were read, since bind */
 };
 
 struct edge;
@@ -54,16 +55,32 @@ static inline int edge_fds(const struct edge *e, int *fd, int max) { return e->o
 static inline void edge_caps(const struct edge *e, struct edge_caps *c) { e->ops->caps(e, c); }
 static inline void edge_free(struct edge *e) { if (e) e->ops->free(e); }
 
+/** edge_refuse(b, d): every packet of ${b} that was still to go gets ${d}; 0, the number sent. */
+static inline unsigned
+edge_refuse(struct burst *b, enum drop d)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		if (b->p[i]->drop == DROP_NONE)
+			b->p[i]->drop = d;
+	return 0;
+}
+
+/* The only two ways in: an edge that is not running passes nothing, whatever is behind it.  A reader calls edge_recv() until
+ * it gives fewer than ${max}: an edge may hold more than its descriptor shows (the segments of one super-frame). */
 static inline int
 edge_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 {
 	b->n = 0;
+	if (!e->running)
+		return 0;
 	return e->ops->recv_burst(e, pool, b, max > BURST_MAX ? BURST_MAX : max);
 }
 
 static inline unsigned
 edge_send(struct edge *e, struct burst *b)
 {
+	if (!e->running)
+		return edge_refuse(b, DROP_NOT_RUNNING);
 	return b->n ? e->ops->send_burst(e, b) : 0;
 }
 
@@ -72,30 +89,57 @@ edge_send(struct edge *e, struct burst *b)
  */
 
 /* upper_tap.c: the host's side.  Creates or re-attaches the persistent TAP ${name} in the network namespace ${netns_fd}
- * (-1: the caller's).  unbind leaves it persistent, carrier off. */
+ * (-1: the caller's; the descriptor stays the caller's and must stay open).  bind leaves the carrier off until
+ * edge_tap_carrier(); unbind leaves the TAP persistent and without carrier, and so does the owner's death.  Offloads are off: a
+ * frame read is one packet.  Longer frames than the pool's slots take are handed out with drop NO_ROOM. */
 struct edge *edge_tap_new(const char *name, int netns_fd);
 /** edge_tap_carrier(e, up): the TAP's carrier (TUNSETCARRIER); 0 or -1 and errno. */
 int edge_tap_carrier(struct edge *e, bool up);
-/** edge_tap_destroy(e): unbind, and the TAP goes away. */
+/** edge_tap_destroy(e): unbind, and the TAP goes away.  An edge that is not bound attaches for it. */
 void edge_tap_destroy(struct edge *e);
 
-/* lower_packet.c: the wire.  AF_PACKET on NIC ${name} in ${netns_fd} (-1: the caller's).  Own frames never come back
- * (PACKET_IGNORE_OUTGOING); partial checksums and stripped tags are made whole before a frame is handed out. */
-struct edge *edge_packet_new(const char *name, int netns_fd);
+/*
+ * lower_packet.c: the wire.  AF_PACKET on NIC ${name} in ${netns_fd} (-1: the caller's).
+ *
+ * Own frames never come back (PACKET_IGNORE_OUTGOING); frames for other hosts are not taken, those for every multicast
+ * address are (the host's stack keeps its list on the TAP, not here).  Before a frame is handed out partial checksums are
+ * finished, a stripped VLAN tag is put back and a super-frame (GSO of a veth peer, GRO of the NIC) is cut into the packets it
+ * stands for.  Frames longer than the NIC's MTU are refused by the kernel (EDGE_ERROR).
+ *
+ * ${guarded}: the NIC stays in the host's namespace behind a netdev ingress drop.  Only sockets for all protocols see a frame
+ * before that hook, so one takes all; otherwise there is a socket for each of IPv4, IPv6 and the rest, which costs less.
+ */
+struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded);
 
-/* edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number. */
+/*
+ * edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number.
+ * Reads pcap and pcapng; writes pcap with nanoseconds, or pcapng where ${out} ends in ".pcapng".  Link types: Ethernet and
+ * raw IP (LINKTYPE_RAW, _IPV4, _IPV6).  bind opens both files, unbind closes them.  Packets that were cut when captured
+ * come with drop TRUNCATED.  restart throws nothing away.
+ */
 struct edge *edge_pcap_new(const char *in, const char *out, uint32_t mtu);
 /** edge_pcap_peek(e, ts): time stamp (ns) of the next packet; false at the end of the file or after an error. */
 bool edge_pcap_peek(struct edge *e, uint64_t *ts);
-/** edge_pcap_error(e): NULL, or what is wrong with the file ("A.pcap: packet 7: ..."); owned by the edge. */
+/** edge_pcap_error(e): NULL, or what is wrong with the file ("A.pcap: packet 7: ..."); owned by the edge.  Also after unbind. */
 const char *edge_pcap_error(const struct edge *e);
+/** edge_pcap_linktype(e): LINKTYPE number of the input, -1: no input.  Bound edges. */
+int edge_pcap_linktype(const struct edge *e);
+/** edge_pcap_write_as(e, linktype): of the output, between bind and restart; without it the input's, or Ethernet. */
+void edge_pcap_write_as(struct edge *e, int linktype);
+/** edge_pcap_clock(e, ts): time stamp (ns) for packets sent that have none of their own. */
+void edge_pcap_clock(struct edge *e, uint64_t ts);
 
-/* edge_mem.c: frames given by edge_mem_give() come out of receive; sent frames are kept for edge_mem_take(). */
+/* edge_mem.c: frames given by edge_mem_give() come out of receive; sent frames are kept for edge_mem_take().  restart throws
+ * nothing away. */
 struct edge *edge_mem_new(enum pkt_link link, uint32_t mtu);
+/** edge_mem_give(e, frame, len): 0, or -1 and ENOMEM. */
 int edge_mem_give(struct edge *e, const void *frame, uint32_t len);
-/** edge_mem_take(e, frame, cap): the oldest frame sent, copied; its length, or -1 when there is none. */
+/** edge_mem_take(e, frame, cap): the oldest frame sent, copied; its length (of which at most ${cap} were copied), or -1 when
+ * there is none. */
 int edge_mem_take(struct edge *e, void *frame, uint32_t cap);
 /** edge_mem_fail(e, d): from now on each send fails with ${d} (DROP_NONE: works again). */
 void edge_mem_fail(struct edge *e, enum drop d);
+/** edge_mem_gone(e): the device is gone: receive returns -1 and ENODEV until the next bind. */
+void edge_mem_gone(struct edge *e);
 
 #endif

@@ -1,0 +1,15 @@
+/*
+ * Descriptors made in another network namespace.  A socket (and an open /dev/net/tun) belongs for ever to the namespace its
+ * maker was in, so the calling thread goes there for the one call and comes back; other threads are not touched.  A thread
+ * that cannot come back must not go on in the wrong place: that is fatal().
+ */
+#ifndef BITS_NSSOCK_H
+#define BITS_NSSOCK_H
+
+/** nssock_socket(netns, domain, type, protocol): socket(2) in the namespace ${netns} (a descriptor; -1: the caller's). */
+int nssock_socket(int netns, int domain, int type, int protocol);
+
+/** nssock_open(netns, path, flags): open(2) there. */
+int nssock_open(int netns, const char *path, int flags);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * The lower edge: AF_PACKET sockets on the real NIC.  pksock.c says which socket sees what; packet_recv.c takes frames in; here
+ * is the edge's life and the way out.
+ */
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "edge.h"
+#include "log.h"
+#include "nssock.h"
+#include "packet_recv.h"
+#include "pksock.h"
+
+struct edge_packet {
+	struct edge e;
+	char name[IFNAMSIZ];
+	int netns; /* the caller's */
+	bool guarded;
+	int out; /* sends */
+	struct packet_recv *in;
+	struct mmsghdr msg[BURST_MAX];
+	struct iovec iov[BURST_MAX];
+};
+
+static int
+query(const struct edge_packet *k, unsigned long request, struct ifreq *ifr)
+{
+	memset(ifr, 0, sizeof *ifr);
+	memcpy(ifr->ifr_name, k->name, IFNAMSIZ);
+	return ioctl(k->out, request, ifr);
+}
+
+static void
+packet_unbind(struct edge *e)
+{
+	struct edge_packet *k = (struct edge_packet *)e;
+
+	if (k->out != -1)
+		close(k->out);
+	packet_recv_close(k->in);
+	k->out = -1;
+	e->bound = e->running = false;
+}
+
+/* Number of the NIC; -1 and errno: there is none, or it is not Ethernet. */
+static int
+find_nic(const struct edge_packet *k)
+{
+	struct ifreq ifr;
+	int fd, index = -1, saved;
+
+	if ((fd = nssock_socket(k->netns, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	memset(&ifr, 0, sizeof ifr);
+	memcpy(ifr.ifr_name, k->name, IFNAMSIZ);
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0) {
+		if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+			errno = EPROTOTYPE;
+		else if (ioctl(fd, SIOCGIFINDEX, &ifr) == 0)
+			index = ifr.ifr_ifindex;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return index;
+}
+
+static int
+packet_bind(struct edge *e)
+{
+	struct edge_packet *k = (struct edge_packet *)e;
+	int index, saved;
+
+	if ((index = find_nic(k)) == -1 || (k->out = pksock_send(k->netns, index)) == -1 ||
+	    packet_recv_open(k->in, k->netns, index, k->guarded) == -1) {
+		saved = errno;
+		log_warn("NIC %s: bind", k->name);
+		packet_unbind(e);
+		errno = saved;
+		return -1;
+	}
+	e->bound = true;
+	return 0;
+}
+
+static int
+packet_restart(struct edge *e)
+{
+	struct edge_packet *k = (struct edge_packet *)e;
+
+	if (!e->bound) {
+		errno = ENODEV;
+		return -1;
+	}
+	packet_recv_drain(k->in);
+	e->running = true;
+	return 0;
+}
+
+static void
+packet_pause(struct edge *e)
+{
+	e->running = false;
+}
+
+static int
+packet_take(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	return packet_recv_burst(((struct edge_packet *)e)->in, pool, b, max);
+}
+
+static enum drop
+drop_of(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOMEM:
+	case ENOBUFS: /* the NIC's ring is full */
+		return DROP_EDGE_FULL;
+	case ENETDOWN:
+	case ENODEV:
+	case ENXIO:
+		return DROP_LINK_DOWN;
+	default: /* EMSGSIZE: longer than the NIC's MTU */
+		return DROP_EDGE_ERROR;
+	}
+}
+
+/* Sends k->msg[0..n), whose packets are p[]; number sent.  What the kernel refuses for its own sake is passed over; a full or
+ * dead device takes the rest of the burst with it, or each would cost a system call to hear the same. */
+static unsigned
+send_all(struct edge_packet *k, struct pkt **p, unsigned n)
+{
+	unsigned at = 0, sent = 0;
+	enum drop d;
+	int r;
+
+	while (at < n) {
+		r = sendmmsg(k->out, k->msg + at, n - at, MSG_DONTWAIT);
+		if (r > 0) {
+			sent += (unsigned)r;
+			at += (unsigned)r;
+			continue;
+		}
+		if (r == -1 && errno == EINTR)
+			continue;
+		d = drop_of(errno);
+		p[at++]->drop = d;
+		while (d != DROP_EDGE_ERROR && at < n)
+			p[at++]->drop = d;
+	}
+	return sent;
+}
+
+static unsigned
+packet_send(struct edge *e, struct burst *b)
+{
+	struct edge_packet *k = (struct edge_packet *)e;
+	struct pkt *p[BURST_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->p[i]->drop != DROP_NONE)
+			continue;
+		p[n] = b->p[i];
+		k->iov[n] = (struct iovec){pkt_data(p[n]), p[n]->len};
+		n++;
+	}
+	return send_all(k, p, n);
+}
+
+static int
+packet_fds(const struct edge *e, int *fd, int max)
+{
+	return packet_recv_fds(((const struct edge_packet *)e)->in, fd, max);
+}
+
+static void
+packet_caps(const struct edge *e, struct edge_caps *c)
+{
+	const struct edge_packet *k = (const struct edge_packet *)e;
+	struct ifreq ifr;
+
+	memset(c, 0, sizeof *c);
+	c->linktype = LINK_ETHER;
+	if (k->out == -1)
+		return;
+	if (query(k, SIOCGIFMTU, &ifr) == 0)
+		c->mtu = (uint32_t)ifr.ifr_mtu;
+	if (query(k, SIOCGIFHWADDR, &ifr) == 0)
+		memcpy(c->mac, ifr.ifr_hwaddr.sa_data, sizeof c->mac);
+	if (query(k, SIOCGIFFLAGS, &ifr) == 0)
+		c->link = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
+	c->lost = packet_recv_lost(k->in);
+}
+
+static void
+packet_free(struct edge *e)
+{
+	struct edge_packet *k = (struct edge_packet *)e;
+
+	packet_unbind(e);
+	packet_recv_free(k->in);
+	free(k);
+}
+
+static const struct edge_ops packet_ops = {
+    .name = "packet",
+    .bind = packet_bind,
+    .unbind = packet_unbind,
+    .restart = packet_restart,
+    .pause = packet_pause,
+    .recv_burst = packet_take,
+    .send_burst = packet_send,
+    .fds = packet_fds,
+    .caps = packet_caps,
+    .free = packet_free,
+};
+
+struct edge *
+edge_packet_new(const char *name, int netns_fd, bool guarded)
+{
+	struct edge_packet *k;
+
+	if (name[0] == '\0' || strlen(name) >= IFNAMSIZ) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if ((k = calloc(1, sizeof *k)) == NULL)
+		return NULL;
+	if ((k->in = packet_recv_new()) == NULL) {
+		free(k);
+		errno = ENOMEM;
+		return NULL;
+	}
+	k->e.ops = &packet_ops;
+	strcpy(k->name, name);
+	k->netns = netns_fd;
+	k->guarded = guarded;
+	k->out = -1;
+	for (unsigned i = 0; i < BURST_MAX; i++) {
+		k->msg[i].msg_hdr.msg_iov = &k->iov[i];
+		k->msg[i].msg_hdr.msg_iovlen = 1;
+	}
+	return &k->e;
+}

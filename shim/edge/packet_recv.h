@@ -1,0 +1,38 @@
+/*
+ * The way in of the AF_PACKET edge: bursts from one to three sockets, each frame made whole.
+ *
+ * A frame is read straight into a pool slot.  What is longer than a slot (a super-frame) runs over into a staging buffer of the
+ * edge's own; from then on that burst's frames are handed out from there, in order, a super-frame segment by segment, over as
+ * many calls as it takes.  So nothing of the pool is held between calls.
+ */
+#ifndef BITS_PACKET_RECV_H
+#define BITS_PACKET_RECV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "pkt.h"
+
+/* Opaque types. */
+struct packet_recv;
+
+/** packet_recv_new(): NULL and ENOMEM.  Opens nothing. */
+struct packet_recv *packet_recv_new(void);
+void packet_recv_free(struct packet_recv *r);
+
+/** packet_recv_open(r, netns, ifindex, all): the sockets: one for all frames, or one for each of IPv4, IPv6, the rest.  0, or -1
+ * and errno, with those opened so far left for packet_recv_close(). */
+int packet_recv_open(struct packet_recv *r, int netns, int ifindex, bool all);
+void packet_recv_close(struct packet_recv *r);
+
+/** packet_recv_drain(r): throw away what waits. */
+void packet_recv_drain(struct packet_recv *r);
+
+/** packet_recv_burst(r, pool, b, max): as edge_ops.recv_burst. */
+int packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max);
+
+int packet_recv_fds(const struct packet_recv *r, int *fd, int max);
+
+/** packet_recv_lost(r): frames the kernel threw away because a socket's buffer was full.  Any thread. */
+uint64_t packet_recv_lost(struct packet_recv *r);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * AF_PACKET sockets of the lower edge: which frames each sees, and the options both kinds need.
+ *
+ * What the kernel does with VLAN tags decides the filters: a tag is stripped before any socket sees the frame.  A socket for
+ * all protocols gets the tag in PACKET_AUXDATA; a socket for one protocol gets the frame as if it never had one, marked for
+ * another host when the VLAN id is not 0 (we have no VLAN devices), and as an ordinary frame when it is 0 (a priority tag).
+ */
+#ifndef BITS_PKSOCK_H
+#define BITS_PKSOCK_H
+
+enum pksock_take {
+	PKSOCK_IP4,   /* untagged (or priority tagged) IPv4 */
+	PKSOCK_IP6,   /* the same for IPv6 */
+	PKSOCK_REST,  /* everything the two above do not get: ARP, LLDP, tagged frames, ... */
+	PKSOCK_ALL,   /* every frame */
+};
+
+/**
+ * pksock_receive(netns, ifindex, take):
+ * A non-blocking socket that hands out those frames of the NIC, each behind a vnet header, tags in auxiliary data; none sent
+ * by ourselves, none for other hosts.  Descriptor, or -1 and errno.
+ */
+int pksock_receive(int netns, int ifindex, enum pksock_take take);
+
+/** pksock_send(netns, ifindex): a non-blocking socket that only sends, past the queueing discipline. */
+int pksock_send(int netns, int ifindex);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * The upper edge: the TAP the host's stack believes to be its NIC.
+ *
+ * Fail closed: the kernel takes the carrier of a persistent TAP away when its last owner's descriptor goes (__tun_detach()), so a
+ * killed bitsd leaves a device with addresses and routes that passes nothing.  Attaching turns the carrier on, unless the
+ * kernel knows IFF_NO_CARRIER; where it does not, it is turned off right after, and what was queued in between is thrown away by
+ * restart.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "edge.h"
+#include "log.h"
+#include "nssock.h"
+#include "vnet.h"
+
+#ifndef IFF_NO_CARRIER
+#define IFF_NO_CARRIER 0x0040
+#endif
+
+#define DRAIN_MAX 65536 /* frames restart throws away; the TAP's own queue is far shorter */
+
+struct edge_tap {
+	struct edge e;
+	char name[IFNAMSIZ];
+	int netns; /* the caller's */
+	int fd;	   /* the TAP's queue */
+	int ctl;   /* a socket in the TAP's namespace, for its MTU and flags */
+};
+
+static void
+set_name(struct ifreq *ifr, const char *name)
+{
+	memset(ifr, 0, sizeof *ifr);
+	memcpy(ifr->ifr_name, name, IFNAMSIZ);
+}
+
+/* A descriptor attached to the TAP, without carrier; -1 and errno. */
+static int
+attach(const struct edge_tap *t)
+{
+	struct ifreq ifr;
+	unsigned features = 0;
+	int fd, saved, off = 0;
+
+	fd = nssock_open(t->netns, "/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1)
+		return -1;
+	set_name(&ifr, t->name);
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	if (ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_NO_CARRIER))
+		ifr.ifr_flags |= IFF_NO_CARRIER;
+	if (ioctl(fd, TUNSETIFF, &ifr) == -1 || ioctl(fd, TUNSETCARRIER, &off) == -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+static void
+tap_unbind(struct edge *e)
+{
+	struct edge_tap *t = (struct edge_tap *)e;
+	int off = 0;
+
+	if (t->fd != -1) {
+		(void)ioctl(t->fd, TUNSETCARRIER, &off); /* a deleted TAP has none to take away */
+		close(t->fd);
+	}
+	if (t->ctl != -1)
+		close(t->ctl);
+	t->fd = t->ctl = -1;
+	e->bound = e->running = false;
+}
+
+static int
+tap_bind(struct edge *e)
+{
+	struct edge_tap *t = (struct edge_tap *)e;
+	int hlen = VNET_HLEN_TAP, saved;
+	const char *what;
+
+	what = "attach";
+	if ((t->fd = attach(t)) == -1)
+		goto err;
+	/* header size and offloads are reset or kept by the kernel as it pleases: say them at each attach */
+	what = "vnet header";
+	if (ioctl(t->fd, TUNSETVNETHDRSZ, &hlen) == -1)
+		goto err;
+	what = "offloads";
+	if (ioctl(t->fd, TUNSETOFFLOAD, 0) == -1)
+		goto err;
+	what = "persist";
+	if (ioctl(t->fd, TUNSETPERSIST, 1) == -1)
+		goto err;
+	what = "socket";
+	if ((t->ctl = nssock_socket(t->netns, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		goto err;
+	e->bound = true;
+	return 0;
+err:
+	saved = errno;
+	log_warn("TAP %s: %s", t->name, what);
+	tap_unbind(e);
+	errno = saved;
+	return -1;
+}
+
+static int
+tap_restart(struct edge *e)
+{
+	struct edge_tap *t = (struct edge_tap *)e;
+	uint8_t octet;
+	int i;
+
+	if (!e->bound) {
+		errno = ENODEV;
+		return -1;
+	}
+	/* what the host sent while we were paused; a short read throws the rest of the frame away.  A buffer shorter than the
+	 * vnet header is refused (EINVAL), with the frame gone all the same */
+	for (i = 0; i < DRAIN_MAX; i++)
+		if (read(t->fd, &octet, 1) == -1 && errno != EINVAL)
+			break;
+	if (i < DRAIN_MAX && errno != EAGAIN) {
+		errno = ENODEV;
+		return -1;
+	}
+	e->running = true;
+	return 0;
+}
+
+static void
+tap_pause(struct edge *e)
+{
+	e->running = false;
+}
+
+/* One frame into ${p}, whose slot keeps its tail room.  false and errno: nothing read. */
+static bool
+read_frame(struct edge_tap *t, struct pkt *p)
+{
+	uint8_t h[VNET_HLEN_TAP], over;
+	uint32_t room = p->size - p->off - PKT_TAILROOM;
+	struct iovec iov[3] = {{h, sizeof h}, {pkt_data(p), room},
+	    {&over, 1}}; /* the last shows a frame that was cut */
+	struct vnet v;
+	ssize_t n;
+
+	while ((n = readv(t->fd, iov, 3)) == -1 && errno == EINTR)
+		;
+	if (n == -1)
+		return false;
+	p->link = LINK_ETHER;
+	if (n < (ssize_t)sizeof h) {
+		p->drop = DROP_EDGE_ERROR;
+		return true;
+	}
+	p->len = (uint32_t)n - sizeof h;
+	if (p->len > room) {
+		p->len = room;
+		p->drop = DROP_NO_ROOM;
+		return true;
+	}
+	vnet_read(h, &v);
+	p->drop = v.gso != 0 ? DROP_EDGE_ERROR : vnet_finish(&v, pkt_data(p), p->len);
+	return true;
+}
+
+static int
+tap_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	struct edge_tap *t = (struct edge_tap *)e;
+	struct pkt *p;
+
+	while (b->n < max && (p = pkt_new(pool)) != NULL) {
+		if (read_frame(t, p)) {
+			b->p[b->n++] = p;
+			continue;
+		}
+		pkt_free(pool, p);
+		if (errno == EAGAIN || b->n > 0)
+			break;
+		errno = ENODEV; /* EBADFD: deleted.  poll would say POLLERR for ever */
+		return -1;
+	}
+	return (int)b->n;
+}
+
+static enum drop
+drop_of(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOMEM:
+	case ENOBUFS:
+		return DROP_EDGE_FULL;
+	case EIO: /* admin down */
+	case EBADFD:
+	case ENODEV:
+	case ENXIO:
+		return DROP_LINK_DOWN;
+	default:
+		return DROP_EDGE_ERROR;
+	}
+}
+
+static unsigned
+tap_send(struct edge *e, struct burst *b)
+{
+	static const uint8_t plain[VNET_HLEN_TAP]; /* one packet, all checksums in it */
+	struct edge_tap *t = (struct edge_tap *)e;
+	struct iovec iov[2] = {{(void *)(uintptr_t)plain, sizeof plain}};
+	struct pkt *p;
+	unsigned sent = 0;
+	ssize_t n;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		p = b->p[i];
+		if (p->drop != DROP_NONE)
+			continue;
+		iov[1].iov_base = pkt_data(p);
+		iov[1].iov_len = p->len;
+		while ((n = writev(t->fd, iov, 2)) == -1 && errno == EINTR)
+			;
+		if (n == -1)
+			p->drop = drop_of(errno);
+		else
+			sent++;
+	}
+	return sent;
+}
+
+static int
+tap_fds(const struct edge *e, int *fd, int max)
+{
+	const struct edge_tap *t = (const struct edge_tap *)e;
+
+	if (t->fd == -1 || max < 1)
+		return 0;
+	fd[0] = t->fd;
+	return 1;
+}
+
+static void
+tap_caps(const struct edge *e, struct edge_caps *c)
+{
+	const struct edge_tap *t = (const struct edge_tap *)e;
+	struct ifreq ifr;
+
+	memset(c, 0, sizeof *c);
+	c->linktype = LINK_ETHER;
+	if (t->ctl == -1)
+		return;
+	set_name(&ifr, t->name);
+	if (ioctl(t->ctl, SIOCGIFMTU, &ifr) == 0)
+		c->mtu = (uint32_t)ifr.ifr_mtu;
+	if (ioctl(t->ctl, SIOCGIFHWADDR, &ifr) == 0)
+		memcpy(c->mac, ifr.ifr_hwaddr.sa_data, sizeof c->mac);
+	if (ioctl(t->ctl, SIOCGIFFLAGS, &ifr) == 0)
+		c->link = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
+}
+
+static void
+tap_free(struct edge *e)
+{
+	tap_unbind(e);
+	free(e);
+}
+
+static const struct edge_ops tap_ops = {
+    .name = "tap",
+    .bind = tap_bind,
+    .unbind = tap_unbind,
+    .restart = tap_restart,
+    .pause = tap_pause,
+    .recv_burst = tap_recv,
+    .send_burst = tap_send,
+    .fds = tap_fds,
+    .caps = tap_caps,
+    .free = tap_free,
+};
+
+struct edge *
+edge_tap_new(const char *name, int netns_fd)
+{
+	struct edge_tap *t;
+
+	/* the kernel would make a pattern of '%' */
+	if (name[0] == '\0' || strlen(name) >= IFNAMSIZ || strpbrk(name, "%/:") != NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if ((t = calloc(1, sizeof *t)) == NULL)
+		return NULL;
+	t->e.ops = &tap_ops;
+	strcpy(t->name, name);
+	t->netns = netns_fd;
+	t->fd = t->ctl = -1;
+	return &t->e;
+}
+
+int
+edge_tap_carrier(struct edge *e, bool up)
+{
+	int on = up;
+
+	return ioctl(((struct edge_tap *)e)->fd, TUNSETCARRIER, &on) == -1 ? -1 : 0;
+}
+
+void
+edge_tap_destroy(struct edge *e)
+{
+	struct edge_tap *t = (struct edge_tap *)e;
+
+	if (t->fd == -1 && (t->fd = attach(t)) == -1) {
+		log_warn("TAP %s: attach to remove it", t->name);
+		return;
+	}
+	if (ioctl(t->fd, TUNSETPERSIST, 0) == -1)
+		log_warn("TAP %s: persist", t->name);
+	tap_unbind(e);
+}
