@@ -65,15 +65,21 @@ edge_refuse(struct burst *b, enum drop d)
 	return 0;
 }
 
-/* The only two ways in: an edge that is not running passes nothing, whatever is behind it.  A reader calls edge_recv() until
- * it gives fewer than ${max}: an edge may hold more than its descriptor shows (the segments of one super-frame). */
+/* The only two ways in: through an edge that is not running nothing passes, whatever is behind it.  What is read from it all the
+ * same (to be counted) has drop NOT_RUNNING already.  A reader calls edge_recv() until it gives fewer than ${max}: an edge may
+ * hold more than its descriptor shows (the segments of one super-frame). */
 static inline int
 edge_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 {
+	int n;
+
 	b->n = 0;
-	if (!e->running)
+	if (!e->bound)
 		return 0;
-	return e->ops->recv_burst(e, pool, b, max > BURST_MAX ? BURST_MAX : max);
+	n = e->ops->recv_burst(e, pool, b, max > BURST_MAX ? BURST_MAX : max);
+	if (!e->running)
+		edge_refuse(b, DROP_NOT_RUNNING);
+	return n;
 }
 
 static inline unsigned
