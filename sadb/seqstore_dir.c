@@ -1,20 +1,16 @@
 /*
- * Records as files of a directory.  A file is replaced so that after a crash at any moment the old record or the new one
- * is there, whole; and when replace() said 0, it is the new one: the octets are on the disk before the name points to
- * them (fsync, then rename), and the name is before we return (fsync of the directory).
+ * The store's file system: one file per record below a directory.  A record is replaced by a new file that is whole on disk before it
+ * takes the old one's name, and the name is on disk before the call returns.
  */
-#include "seqstore.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
-
-#define NAME_ROOM (SEQSTORE_FP_LEN + 8)
+#include "seqstore.h"
 
 static int
-dir_fd(void *ctx)
+dir_of(void *ctx)
 {
 	return (int)(intptr_t)ctx;
 }
@@ -22,51 +18,36 @@ dir_fd(void *ctx)
 static int
 dir_read(void *ctx, const char *name, uint8_t *buf, size_t *len)
 {
-	size_t room = *len, got = 0;
-	struct stat st;
+	int fd = openat(dir_of(ctx), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), keep;
+	size_t have = 0;
 	ssize_t n = 0;
-	int fd, e;
+	uint8_t more;
 
-	/* NONBLOCK: a FIFO planted there must not stop us */
-	if ((fd = openat(dir_fd(ctx), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) < 0)
+	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) < 0)
-		goto err;
-	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
-		goto err;
+	while (have < *len && (n = read(fd, buf + have, *len - have)) > 0)
+		have += (size_t)n;
+	if (n >= 0 && have == *len && read(fd, &more, 1) == 1) {
+		errno = EFBIG;
+		n = -1;
 	}
-	while (got < room && (n = read(fd, buf + got, room - got)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto err;
-		got += (size_t)n;
-	}
+	keep = errno;
 	close(fd);
-	*len = got;
-	return 0;
-err:
-	e = errno;
-	close(fd);
-	errno = e;
-	return -1;
+	errno = keep;
+	*len = have;
+	return n < 0 ? -1 : 0;
 }
 
 static int
 write_all(int fd, const uint8_t *buf, size_t len)
 {
-	while (len > 0) {
+	while (len) {
 		ssize_t n = write(fd, buf, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n <= 0)
 			return -1;
-		if (n == 0) {
-			errno = EIO;
-			return -1;
-		}
 		buf += n;
 		len -= (size_t)n;
 	}
@@ -76,40 +57,41 @@ write_all(int fd, const uint8_t *buf, size_t len)
 static int
 dir_replace(void *ctx, const char *name, const uint8_t *buf, size_t len)
 {
-	char temp[NAME_ROOM];
-	int dir = dir_fd(ctx), fd, e, n;
+	int dir = dir_of(ctx), fd, keep;
+	char fresh[64];
 
-	if ((n = snprintf(temp, sizeof temp, "%s.new", name)) < 0 || (size_t)n >= sizeof temp) {
+	if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", name) >= sizeof fresh) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	/* what a crash left behind */
-	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
+	fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
 		return -1;
-	if ((fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) <
-	    0)
-		return -1;
-	if (write_all(fd, buf, len) < 0 || fsync(fd) < 0) {
-		e = errno;
-		close(fd);
-		errno = e;
+	if (write_all(fd, buf, len) < 0 || fsync(fd) < 0)
+		goto err;
+	if (close(fd) < 0) {
+		fd = -1;
 		goto err;
 	}
-	if (close(fd) < 0 || renameat(dir, temp, dir, name) < 0)
+	fd = -1;
+	if (renameat(dir, fresh, dir, name) < 0 || fsync(dir) < 0)
 		goto err;
-	/* A failure here leaves the new record, which only gives numbers away; but it may not survive, so it does not count. */
-	return fsync(dir);
+	return 0;
 err:
-	e = errno;
-	unlinkat(dir, temp, 0);
-	errno = e;
+	keep = errno;
+	if (fd >= 0)
+		close(fd);
+	unlinkat(dir, fresh, 0);
+	errno = keep;
 	return -1;
 }
 
 static int
 dir_remove(void *ctx, const char *name)
 {
-	return unlinkat(dir_fd(ctx), name, 0) < 0 ? -1 : fsync(dir_fd(ctx));
+	int dir = dir_of(ctx);
+
+	return unlinkat(dir, name, 0) < 0 || fsync(dir) < 0 ? -1 : 0;
 }
 
 void
