@@ -114,6 +114,7 @@ struct rng *rng_system(void);
 
 /** rng_seeded(seed): the same octets every time for one seed: replay and tests only, never for traffic.  free: rng_free. */
 struct rng *rng_seeded(uint64_t seed);
+/** rng_free(r): of rng_seeded(); the system's and NULL are left alone. */
 void rng_free(struct rng *r);
 
 /* Known answers (crypto_kat.c). */
@@ -125,5 +126,9 @@ int crypto_kat_run(const struct crypto_backend *be, void (*cb)(void *ctx, const 
 
 extern const struct crypto_backend crypto_ossl;
 extern const struct crypto_backend crypto_imb; /* only where built with libipsec-mb */
+
+/** crypto_imb_usable(why): does this CPU have what libipsec-mb needs, and does its self-test pass?  If not, *${why} is a
+ * static sentence.  Only where built with libipsec-mb. */
+bool crypto_imb_usable(const char **why);
 
 #endif

@@ -67,8 +67,6 @@ bool sa_params_same_key(const struct sa_params *a, const struct sa_params *b);
 /** sa_params_fingerprint(p, fp): the name of the record that ${p}'s numbers are reserved in: the same for two SAs that have the same
  * key in the sense of sa_params_same_key().  0, or -1 and errno. */
 int sa_params_fingerprint(const struct sa_params *p, char fp[static SEQSTORE_FP_LEN + 1]);
-/** sa_params_fingerprint(p, fp): names the record of ${p}'s key in the state directory (seqstore.h).  0, or -1 and errno. */
-int sa_params_fingerprint(const struct sa_params *p, char fp[static 33]);
 /** sa_params_check(p): NULL, or a sentence why this cannot be an SA (SPI range, NULL with no integrity, key lengths, families,
  * replay size, weak without `weak`).  It stays until the calling thread's next check. */
 const char *sa_params_check(const struct sa_params *p);
@@ -120,9 +118,6 @@ struct sa *sa_new(const struct sa_params *p, uint64_t now);
 /** sa_ref(sa), sa_unref(sa): count references; the last unref wipes the keys and frees.  NULL is fine for sa_unref().  Thread-safe. */
 struct sa *sa_ref(struct sa *sa);
 void sa_unref(struct sa *sa);
-
-/** sa_move(sa, to): a later state of its life; never back.  True when this call moved it.  Any thread. */
-bool sa_move(struct sa *sa, enum sa_state to);
 
 /**
  * sa_move(sa, to):

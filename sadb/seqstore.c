@@ -1,131 +1,173 @@
 /*
- * A record is a text of fixed form, so that an operator can read it:
+ * A record, SEQSTORE_RECORD octets, integers in network order:
  *
- *     bits-seq 1
- *     upto 131072
- *     machine 0123456789abcdef0123456789abcdef
- *     sum 40 hex digits
+ *       0   8  magic "bitsseq\n"
+ *       8   2  version, 1
+ *      10   2  length of the record, 96
+ *      12   4  zero
+ *      16   8  upto: numbers below it may have been used
+ *      24  32  machine, padded with zeros
+ *      56   8  zero
+ *      64  32  SHA-256(octets 0..63, fingerprint)
  *
- * sum is the first 20 octets of SHA-256 over the lines before it.  Anything else, down to one octet, is a damaged record.
+ * The checksum is against accidents, not against attackers: who can write the directory has the host.  It covers the
+ * record's name, so that a file copied over another's is not believed.
  */
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include "seqstore.h"
 
-#define RECORD_MAX 256
-#define SUM_OCTETS 20
+#include <errno.h>
+#include <string.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include "secret.h"
 
-static const char label[] = "bitsd sequence number record";
+#define VERSION 1
+enum { AT_VERSION = 8, AT_LENGTH = 10, AT_UPTO = 16, AT_MACHINE = 24, AT_SUM = 64 };
+enum { MACHINE_LEN = 32, SUM_LEN = 32 };
+
+_Static_assert(AT_SUM + SUM_LEN == SEQSTORE_RECORD, "layout");
+_Static_assert(sizeof((struct seqstore_record *)0)->machine == MACHINE_LEN + 1, "layout");
+
+static const uint8_t magic[8] = "bitsseq\n";
+static const char label[] = "bitsd sequence number record 1";
 
 static void
-hex(char *out, const uint8_t *in, size_t n)
+put_be(uint8_t *to, uint64_t v, unsigned octets)
 {
-	static const char digit[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < n; i++) {
-		out[2 * i] = digit[in[i] >> 4];
-		out[2 * i + 1] = digit[in[i] & 15];
+	while (octets-- > 0) {
+		to[octets] = (uint8_t)v;
+		v >>= 8;
 	}
-	out[2 * n] = '\0';
+}
+
+static uint64_t
+get_be(const uint8_t *from, unsigned octets)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < octets; i++)
+		v = v << 8 | from[i];
+	return v;
+}
+
+/* A length before each part, so that no octet can move from one key to the other unseen. */
+static int
+mac_part(EVP_MAC_CTX *ctx, const uint8_t *p, size_t len)
+{
+	uint8_t be[4];
+
+	put_be(be, len, sizeof be);
+	return EVP_MAC_update(ctx, be, sizeof be) == 1 &&
+		       (len == 0 || EVP_MAC_update(ctx, p, len) == 1)
+		   ? 0
+		   : -1;
 }
 
 int
 seqstore_fingerprint(unsigned proto, const uint8_t *key, size_t keylen, const uint8_t *auth,
     size_t authlen, char fp[static SEQSTORE_FP_LEN + 1])
 {
-	/* Lengths go in too, so that no two pairs of keys make one text. */
-	uint8_t text[3 + 2 * 256], md[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-	size_t at = 3;
-	bool ok;
+	OSSL_PARAM params[] = {
+	    OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+	    OSSL_PARAM_construct_end()};
+	static const char digits[] = "0123456789abcdef";
+	EVP_MAC_CTX *ctx = NULL;
+	uint8_t out[32], p8 = (uint8_t)proto;
+	size_t outlen;
+	EVP_MAC *mac;
+	int rc = -1;
 
-	if (keylen > 255 || authlen > 255) {
-		errno = EINVAL;
-		return -1;
-	}
-	text[0] = (uint8_t)proto;
-	text[1] = (uint8_t)keylen;
-	text[2] = (uint8_t)authlen;
-	if (keylen)
-		memcpy(text + at, key, keylen);
-	at += keylen;
-	if (authlen)
-		memcpy(text + at, auth, authlen);
-	at += authlen;
-	ok = HMAC(EVP_sha256(), label, (int)sizeof label - 1, text, at, md, &n) &&
-	     n >= SEQSTORE_FP_LEN / 2;
-	OPENSSL_cleanse(text, sizeof text);
-	if (!ok) {
-		errno = EIO;
-		return -1;
-	}
-	hex(fp, md, SEQSTORE_FP_LEN / 2);
-	return 0;
+	fp[0] = '\0';
+	if ((mac = EVP_MAC_fetch(NULL, "HMAC", NULL)) == NULL ||
+	    (ctx = EVP_MAC_CTX_new(mac)) == NULL)
+		goto out;
+	if (EVP_MAC_init(ctx, (const uint8_t *)label, sizeof label - 1, params) != 1 ||
+	    mac_part(ctx, &p8, 1) < 0 || mac_part(ctx, key, keylen) < 0 ||
+	    mac_part(ctx, auth, authlen) < 0 || EVP_MAC_final(ctx, out, &outlen, sizeof out) != 1)
+		goto out;
+	for (unsigned i = 0; i < SEQSTORE_FP_LEN; i++)
+		fp[i] = digits[i % 2 == 0 ? out[i / 2] >> 4 : out[i / 2] & 15];
+	fp[SEQSTORE_FP_LEN] = '\0';
+	rc = 0;
+out:
+	EVP_MAC_CTX_free(ctx);
+	EVP_MAC_free(mac);
+	secret_wipe(out, sizeof out);
+	if (rc < 0)
+		errno = EIO; /* libcrypto without HMAC-SHA256, or out of memory */
+	return rc;
 }
 
-/* The record as text with its sum; its length, or 0. */
-static size_t
-record_print(const struct seqstore_record *rec, char out[static RECORD_MAX])
+/* A fingerprint becomes a file name: nothing but its own hex digits. */
+static bool
+name_ok(const char *fp)
 {
-	uint8_t md[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-	int len = snprintf(out, RECORD_MAX, "bits-seq 1\nupto %" PRIu64 "\nmachine %s\n", rec->upto,
-	    rec->machine[0] ? rec->machine : "-");
-
-	if (len <= 0 || len > RECORD_MAX - 2 * SUM_OCTETS - 8 ||
-	    !EVP_Digest(out, (size_t)len, md, &n, EVP_sha256(), NULL))
-		return 0;
-	memcpy(out + len, "sum ", 4);
-	hex(out + len + 4, md, SUM_OCTETS);
-	memcpy(out + len + 4 + 2 * SUM_OCTETS, "\n", 2);
-	return (size_t)len + 4 + 2 * SUM_OCTETS + 1;
+	return strlen(fp) == SEQSTORE_FP_LEN && fp[strspn(fp, "0123456789abcdef")] == '\0';
 }
 
-/* Reads what record_print() wrote; what prints differently from what was read is damaged, whatever the difference. */
-static enum seqstore_status
-record_scan(const char *text, size_t len, struct seqstore_record *rec)
+static int
+checksum(const uint8_t buf[static AT_SUM], const char *fp, uint8_t sum[static SUM_LEN])
 {
-	struct seqstore_record r = {0};
-	char again[RECORD_MAX];
+	uint8_t text[AT_SUM + SEQSTORE_FP_LEN];
 
-	if (sscanf(text, "bits-seq 1\nupto %" SCNu64 "\nmachine %32s\n", &r.upto, r.machine) != 2)
-		return SEQSTORE_DAMAGED;
-	if (strcmp(r.machine, "-") == 0)
-		r.machine[0] = '\0';
-	if (record_print(&r, again) != len || memcmp(again, text, len) != 0)
-		return SEQSTORE_DAMAGED;
-	*rec = r;
-	return SEQSTORE_OK;
+	memcpy(text, buf, AT_SUM);
+	memcpy(text + AT_SUM, fp, SEQSTORE_FP_LEN);
+	return EVP_Digest(text, sizeof text, sum, NULL, EVP_sha256(), NULL) == 1 ? 0 : -1;
+}
+
+/* Everything but upto and machine is fixed, so a record is right when it is what we would write. */
+static int
+encode(const struct seqstore_record *rec, const char *fp, uint8_t buf[static SEQSTORE_RECORD])
+{
+	memset(buf, 0, SEQSTORE_RECORD);
+	memcpy(buf, magic, sizeof magic);
+	put_be(buf + AT_VERSION, VERSION, 2);
+	put_be(buf + AT_LENGTH, SEQSTORE_RECORD, 2);
+	put_be(buf + AT_UPTO, rec->upto, 8);
+	memcpy(buf + AT_MACHINE, rec->machine, strnlen(rec->machine, MACHINE_LEN));
+	return checksum(buf, fp, buf + AT_SUM);
 }
 
 enum seqstore_status
 seqstore_load(const struct seqstore_io *io, const char *fp, struct seqstore_record *rec)
 {
-	char text[RECORD_MAX + 1];
-	size_t len = RECORD_MAX;
+	uint8_t buf[SEQSTORE_RECORD + 1], again[SEQSTORE_RECORD];
+	struct seqstore_record got;
+	size_t len = sizeof buf; /* room for one octet too many, to see it */
 
-	if (io->read(io->ctx, fp, (uint8_t *)text, &len) < 0)
-		return errno == ENOENT	? SEQSTORE_MISSING
-		       : errno == EFBIG ? SEQSTORE_DAMAGED
-					: SEQSTORE_IO;
-	text[len] = '\0';
-	return record_scan(text, len, rec);
+	if (!name_ok(fp)) {
+		errno = EINVAL;
+		return SEQSTORE_IO;
+	}
+	if (io->read(io->ctx, fp, buf, &len) < 0)
+		return errno == ENOENT ? SEQSTORE_MISSING : SEQSTORE_IO;
+	if (len != SEQSTORE_RECORD)
+		return SEQSTORE_DAMAGED;
+	got.upto = get_be(buf + AT_UPTO, 8);
+	memcpy(got.machine, buf + AT_MACHINE, MACHINE_LEN);
+	got.machine[MACHINE_LEN] = '\0';
+	if (encode(&got, fp, again) < 0) {
+		errno = EIO;
+		return SEQSTORE_IO;
+	}
+	if (memcmp(buf, again, sizeof again) != 0)
+		return SEQSTORE_DAMAGED;
+	*rec = got;
+	return SEQSTORE_OK;
 }
 
 enum seqstore_status
 seqstore_save(const struct seqstore_io *io, const char *fp, const struct seqstore_record *rec)
 {
-	char text[RECORD_MAX];
-	size_t len = record_print(rec, text);
+	uint8_t buf[SEQSTORE_RECORD];
 
-	if (len == 0) {
+	if (!name_ok(fp)) {
 		errno = EINVAL;
 		return SEQSTORE_IO;
 	}
-	return io->replace(io->ctx, fp, (const uint8_t *)text, len) < 0 ? SEQSTORE_IO : SEQSTORE_OK;
+	if (encode(rec, fp, buf) < 0) {
+		errno = EIO;
+		return SEQSTORE_IO;
+	}
+	return io->replace(io->ctx, fp, buf, sizeof buf) == 0 ? SEQSTORE_OK : SEQSTORE_IO;
 }

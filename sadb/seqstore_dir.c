@@ -1,16 +1,20 @@
 /*
- * The store's file system: one file per record below a directory.  A record is replaced by a new file that is whole on disk before it
- * takes the old one's name, and the name is on disk before the call returns.
+ * Records as files of a directory.  A file is replaced so that after a crash at any moment the old record or the new one
+ * is there, whole; and when replace() said 0, it is the new one: the octets are on the disk before the name points to
+ * them (fsync, then rename), and the name is before we return (fsync of the directory).
  */
+#include "seqstore.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-#include "seqstore.h"
+
+#define NAME_ROOM (SEQSTORE_FP_LEN + 8)
 
 static int
-dir_of(void *ctx)
+dir_fd(void *ctx)
 {
 	return (int)(intptr_t)ctx;
 }
@@ -18,36 +22,51 @@ dir_of(void *ctx)
 static int
 dir_read(void *ctx, const char *name, uint8_t *buf, size_t *len)
 {
-	int fd = openat(dir_of(ctx), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), keep;
-	size_t have = 0;
+	size_t room = *len, got = 0;
+	struct stat st;
 	ssize_t n = 0;
-	uint8_t more;
+	int fd, e;
 
-	if (fd < 0)
+	/* NONBLOCK: a FIFO planted there must not stop us */
+	if ((fd = openat(dir_fd(ctx), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) < 0)
 		return -1;
-	while (have < *len && (n = read(fd, buf + have, *len - have)) > 0)
-		have += (size_t)n;
-	if (n >= 0 && have == *len && read(fd, &more, 1) == 1) {
-		errno = EFBIG;
-		n = -1;
+	if (fstat(fd, &st) < 0)
+		goto err;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		goto err;
 	}
-	keep = errno;
+	while (got < room && (n = read(fd, buf + got, room - got)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			goto err;
+		got += (size_t)n;
+	}
 	close(fd);
-	errno = keep;
-	*len = have;
-	return n < 0 ? -1 : 0;
+	*len = got;
+	return 0;
+err:
+	e = errno;
+	close(fd);
+	errno = e;
+	return -1;
 }
 
 static int
 write_all(int fd, const uint8_t *buf, size_t len)
 {
-	while (len) {
+	while (len > 0) {
 		ssize_t n = write(fd, buf, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n < 0)
 			return -1;
+		if (n == 0) {
+			errno = EIO;
+			return -1;
+		}
 		buf += n;
 		len -= (size_t)n;
 	}
@@ -57,41 +76,40 @@ write_all(int fd, const uint8_t *buf, size_t len)
 static int
 dir_replace(void *ctx, const char *name, const uint8_t *buf, size_t len)
 {
-	int dir = dir_of(ctx), fd, keep;
-	char fresh[64];
+	char temp[NAME_ROOM];
+	int dir = dir_fd(ctx), fd, e, n;
 
-	if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", name) >= sizeof fresh) {
+	if ((n = snprintf(temp, sizeof temp, "%s.new", name)) < 0 || (size_t)n >= sizeof temp) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
+	/* what a crash left behind */
+	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
 		return -1;
-	if (write_all(fd, buf, len) < 0 || fsync(fd) < 0)
-		goto err;
-	if (close(fd) < 0) {
-		fd = -1;
+	if ((fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) <
+	    0)
+		return -1;
+	if (write_all(fd, buf, len) < 0 || fsync(fd) < 0) {
+		e = errno;
+		close(fd);
+		errno = e;
 		goto err;
 	}
-	fd = -1;
-	if (renameat(dir, fresh, dir, name) < 0 || fsync(dir) < 0)
+	if (close(fd) < 0 || renameat(dir, temp, dir, name) < 0)
 		goto err;
-	return 0;
+	/* A failure here leaves the new record, which only gives numbers away; but it may not survive, so it does not count. */
+	return fsync(dir);
 err:
-	keep = errno;
-	if (fd >= 0)
-		close(fd);
-	unlinkat(dir, fresh, 0);
-	errno = keep;
+	e = errno;
+	unlinkat(dir, temp, 0);
+	errno = e;
 	return -1;
 }
 
 static int
 dir_remove(void *ctx, const char *name)
 {
-	int dir = dir_of(ctx);
-
-	return unlinkat(dir, name, 0) < 0 || fsync(dir) < 0 ? -1 : 0;
+	return unlinkat(dir_fd(ctx), name, 0) < 0 ? -1 : fsync(dir_fd(ctx));
 }
 
 void

@@ -106,11 +106,13 @@ xform_limits(struct sa *sa, struct walk *w)
 	uint64_t age = w->now - sa->added_ms;
 
 	if (lifetime_over(&sa->p.hard, packets, octets, age)) {
-		if (sa_move(sa, SA_DEAD))
+		if (sa_usable(sa)) {
+			__atomic_store_n(&sa->state, SA_DEAD, __ATOMIC_RELAXED);
 			xform_tell(sa, w, EV_SA_HARD, DROP_SA_EXPIRED);
+		}
 	} else if (!sa->soft_said && lifetime_over(&sa->p.soft, packets, octets, age)) {
 		sa->soft_said = true;
-		sa_move(sa, SA_DYING);
+		__atomic_store_n(&sa->state, SA_DYING, __ATOMIC_RELAXED);
 		xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
 	}
 }
@@ -141,8 +143,9 @@ xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
 	if (d == DROP_NONE) {
 		if (seq_running_low(&sa->seq, sa->block))
 			xform_tell(sa, w, EV_SEQ_LOW, DROP_NONE);
-	} else if (d == DROP_SEQ_EXHAUSTED && sa_move(sa, SA_DEAD)) {
+	} else if (d == DROP_SEQ_EXHAUSTED && sa_usable(sa)) {
 		/* RFC 4303 3.3.3: the SA ends, it never wraps. */
+		__atomic_store_n(&sa->state, SA_DEAD, __ATOMIC_RELAXED);
 		xform_tell(sa, w, EV_SA_HARD, d);
 	}
 	return d;
