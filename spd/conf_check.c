@@ -7,7 +7,7 @@
 #include "conf_int.h"
 #include "spd.h"
 
-#define SHADOW_RULES  20000    /* above that many rules nobody is told of shadowed ones */
+#define SHADOW_RULES  10000    /* above that many rules nobody is told of shadowed ones */
 #define SHADOW_BUDGET 5000000L /* selector comparisons that the search may cost at most */
 #define WARNINGS_MAX  50       /* of one kind */
 
@@ -311,11 +311,27 @@ check_served(const struct conf *c, const struct sa_params **v, struct diags *ds)
 	}
 }
 
+/* In the order of the text, as a reader fixes them. */
+static int
+by_place(const void *va, const void *vb)
+{
+	const struct diag *a = va, *b = vb;
+	int rc = a->file == NULL || b->file == NULL ? 0 : strcmp(a->file, b->file);
+
+	if (rc != 0)
+		return rc;
+	if (a->line != b->line)
+		return a->line < b->line ? -1 : 1;
+	if (a->col != b->col)
+		return a->col < b->col ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
 int
 conf_check(const struct conf *c, struct diags *ds)
 {
 	const struct sa_params **v = calloc(c->nsas + 1, sizeof(*v));
-	size_t errors = ds->errors;
+	size_t errors = ds->errors, said = ds->n;
 
 	if (v == NULL) {
 		diags_add(ds, "ipsec.conf", 0, 0, false, "out of memory");
@@ -333,6 +349,8 @@ conf_check(const struct conf *c, struct diags *ds)
 		check_shadows(c, ds);
 	}
 	free(v);
+	if (ds->n > said)
+		qsort(ds->d + said, ds->n - said, sizeof *ds->d, by_place);
 	return ds->errors == errors ? 0 : -1;
 }
 

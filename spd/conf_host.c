@@ -27,6 +27,8 @@ names(struct parser *p, const struct token *t, const char *name, struct ipaddr *
 	    "an address, a.b.c.d/len, a-b, any, or the name of a host or interface";
 	int n;
 
+	if (t->kind == TOKEN_WORD && conf_reserved(name))
+		return conf_error(p, t, hint, "an address is missing");
 	if (p->o->resolve == NULL || name[0] == '\0' || strchr(name, '/') != NULL)
 		return conf_error(p, t,
 		    p->o->resolve == NULL ? "an address, a.b.c.d/len, a-b or any" : hint,

@@ -185,6 +185,9 @@ int conf_foreign(struct parser *p, const struct token *first, const char *kind);
 /** conf_quote(s, out): a string in quotes, so that reading it gives ${s}.  conf_print.c. */
 void conf_quote(const char *s, FILE *out);
 
+/** conf_reserved(word): is it a word of the language, so that it names neither macro nor host?  conf_parse.c. */
+bool conf_reserved(const char *word);
+
 /* conf_parse.c: append to p->c.  0; -1 reported, and ${rule} is given up (${sa}: still the caller's). */
 int conf_add_rule(struct parser *p, const struct token *at, struct policy *rule);
 int conf_add_sa(struct parser *p, const struct token *at, const struct sa_params *sa);

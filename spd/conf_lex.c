@@ -184,7 +184,7 @@ static int
 lex_use(struct parser *p, struct source *s, struct source *to, unsigned depth)
 {
 	struct source at = *s;
-	char name[64], what[192];
+	char name[64], shown[64], what[192];
 	size_t n = 0;
 	struct macro *m;
 
@@ -197,11 +197,13 @@ lex_use(struct parser *p, struct source *s, struct source *to, unsigned depth)
 	name[n] = '\0';
 	if (n == 0)
 		return lex_error(p, &at, "a macro's name is missing, near '$'; $name", NULL);
+	token_mask(
+	    name, n, shown, sizeof shown); /* a key without its 0x may stand behind a $, too */
 	if ((m = macro_find(p, name, n)) == NULL) {
-		snprintf(what, sizeof what, "'$%s'; %s = \"...\" before it is used", name, name);
+		snprintf(what, sizeof what, "'$%s'; %s = \"...\" before it is used", shown, shown);
 		return lex_error(p, &at, "the macro is not defined, near", what);
 	}
-	snprintf(what, sizeof what, "'$%s'", name);
+	snprintf(what, sizeof what, "'$%s'", shown);
 	if (m->busy)
 		return lex_error(p, &at, "the macro uses itself, near", what);
 	if (depth >= CONF_MACRO_DEPTH)

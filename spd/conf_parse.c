@@ -50,6 +50,15 @@ static const char *const reserved[] = {
     "use",
 };
 
+bool
+conf_reserved(const char *word)
+{
+	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+		if (strcmp(word, reserved[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Room for one more of ${*v} and of where it came from. */
 static int
 room(void **v, struct conf_at **at, size_t n, size_t *cap, size_t size)
@@ -153,10 +162,9 @@ assignment(struct parser *p)
 		if (!(isalnum((unsigned char)*s) || *s == '_') || isdigit((unsigned char)*n))
 			return conf_error(p, name, "letters, digits and _, a letter first",
 			    "this is no name for a macro");
-	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-		if (strcmp(n, reserved[i]) == 0)
-			return conf_error(
-			    p, name, "another name", "a word of the language cannot name a macro");
+	if (conf_reserved(n))
+		return conf_error(
+		    p, name, "another name", "a word of the language cannot name a macro");
 	if (first->kind == TOKEN_END)
 		return conf_error(p, first, "NAME = \"value\"", "the macro has no value");
 	at.from = first->from;
@@ -209,7 +217,7 @@ include_one(struct parser *p, const struct token *t, const char *path)
 static int
 include(struct parser *p)
 {
-	const struct token *t = token_word(p, "the file");
+	const struct token *t = token_word(p, "the file's name");
 	struct token at;
 	char *path;
 	glob_t g;
@@ -218,7 +226,7 @@ include(struct parser *p)
 	if (t == NULL)
 		return -1;
 	if (token_peek(p)->kind != TOKEN_END)
-		return conf_error(p, token_peek(p), "include \"FILE\"", "this is too much");
+		return conf_error(p, token_peek(p), "include \"FILE\"", "nothing may follow here");
 	if (p->o->no_files)
 		return conf_error(p, t, "send what it holds", "files are not read for this text");
 	if (p->depth >= CONF_INCLUDE_MAX)
@@ -283,8 +291,8 @@ builtin(struct parser *p)
 		return conf_error(
 		    p, t, "bypass, deny or none", "this is no type of a built-in rule");
 	if (token_peek(p)->kind != TOKEN_END)
-		return conf_error(
-		    p, token_peek(p), "builtin NAME type bypass|deny|none", "this is too much");
+		return conf_error(p, token_peek(p), "builtin NAME type bypass|deny|none",
+		    "nothing may follow here");
 	for (int b = 0; b < BUILTIN_MAX; b++)
 		if (want[b]) {
 			p->c->builtin[b] = (enum builtin_set)set;

@@ -177,7 +177,7 @@ opt_enc(struct parser *p, struct sa_line *l)
 		return -1;
 	l->enc_at = t;
 	if (l->p.proto == IPSEC_AH)
-		return conf_error(p, t, "esp, or leave enc out", "ah does not encrypt");
+		return conf_error(p, t, "use esp, or leave enc out", "ah does not encrypt");
 	if ((l->p.enc = alg_enc(token_text(p, t))) == NULL)
 		return conf_error(p, t,
 		    "aes-128-gcm, aes-256-gcm, chacha20-poly1305, aes, aesctr, aes-128-ccm, "
@@ -255,7 +255,7 @@ opt_udpencap(struct parser *p, struct sa_line *l)
 	if (t == NULL)
 		return -1;
 	if (l->p.proto == IPSEC_AH)
-		return conf_error(p, t, "esp", "ah cannot go through UDP (RFC 3948)");
+		return conf_error(p, t, "use esp", "ah cannot go through UDP (RFC 3948)");
 	if (pair(p, t, &s, &d, &two) == -1 || !two || s < 1 || s > 65535 || d < 1 || d > 65535)
 		return conf_error(
 		    p, t, "udpencap SPORT:DPORT, as in 4500:4500", "these are no two ports");
@@ -271,7 +271,7 @@ opt_tfc(struct parser *p, struct sa_line *l)
 	uint64_t v;
 
 	if (l->p.proto == IPSEC_AH)
-		return conf_error(p, t, "esp", "ah does not pad");
+		return conf_error(p, t, "use esp", "ah does not pad");
 	if (token_number(p, "tfc", 0, 65535, &v) == -1)
 		return -1;
 	l->p.tfc = (uint32_t)v;
