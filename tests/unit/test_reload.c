@@ -234,7 +234,7 @@ test_one_key_goes_on(void **state)
 	assert_int_equal(seq_take(&old->seq, &seq), DROP_NONE);
 	reserved = old->seq.reserved;
 	/* an option changed: another object, the same key */
-	assert_int_equal(load(f, GCM " tfc 500\n"), 0);
+	assert_int_equal(load(f, GCM " replay 128\n"), 0);
 	new = sa_of(f, 0x1001);
 	assert_ptr_not_equal(new, old);
 	assert_true(new->seq.next >= reserved);
