@@ -118,7 +118,12 @@ struct rng *rng_seeded(uint64_t seed);
 void rng_free(struct rng *r);
 
 /* Known answers (crypto_kat.c). */
-struct crypto_kat_result { const char *alg; const char *backend; bool supported; bool ok; };
+struct crypto_kat_result {
+	const char *alg;
+	const char *proto; /* "esp", "esp esn", "ah" */
+	const char *backend;
+	bool supported, ok;
+};
 
 /** crypto_kat_run(be, cb, ctx): run every algorithm's known answers through ${be}; ${cb} hears each result (may be
  * NULL).  Number of failures. */

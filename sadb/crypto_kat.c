@@ -121,12 +121,11 @@ ah_right(const struct row *r, struct crypto *c)
 static struct crypto_kat_result
 run(const struct crypto_backend *be, const struct row *r)
 {
-	struct crypto_kat_result res = {
-	    .alg = r->enc != NULL && r->text != NULL ? r->enc : r->auth, .backend = be->name};
+	struct crypto_kat_result res = {.backend = be->name};
 	struct crypto *seal, *open;
 
-	if (res.alg == NULL)
-		res.alg = r->enc; /* GMAC leaves the payload as it was */
+	res.alg = r->enc != NULL && strcmp(r->enc, "null") != 0 ? r->enc : r->auth;
+	res.proto = r->enc == NULL ? "ah" : r->esn ? "esp esn" : "esp";
 	errno = 0;
 	seal = context(be, r, true);
 	open = seal != NULL ? context(be, r, false) : NULL;
