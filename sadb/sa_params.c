@@ -88,7 +88,7 @@ sa_params_fingerprint(const struct sa_params *p, char fp[static SEQSTORE_FP_LEN 
 static const char *
 check_key(const struct alg *a, const struct secret *key, const char *which)
 {
-	static _Thread_local char text[128];
+	static _Thread_local char text[160];
 	char right[48];
 	size_t len = key != NULL ? secret_len(key) : 0;
 
