@@ -67,7 +67,7 @@ sa_params_same_key(const struct sa_params *a, const struct sa_params *b)
 {
 	struct secret *ca = counter_key(a), *cb = counter_key(b);
 
-	if (ca != NULL && cb != NULL)
+	if (ca != NULL || cb != NULL)
 		return secret_eq(ca, cb);
 	return a->proto == b->proto && secret_eq(a->enckey, b->enckey) &&
 	       secret_eq(a->authkey, b->authkey);
