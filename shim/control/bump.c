@@ -347,8 +347,9 @@ bump_pause(struct bump *b)
 int
 bump_attach(struct bump *b, char *why, size_t cap)
 {
-	if (b->nic) {
-		snprintf(why, cap, "%s is attached already", b->opts.name);
+	if (b->nic || !b->opts.name) {
+		snprintf(why, cap, b->nic ? "%s is attached already" : "there is no NIC to attach%s",
+		    b->nic ? b->opts.name : "");
 		return -1;
 	}
 	if (nic_check(&b->opts, why, cap) < 0 || bump_take(b, why, cap) < 0)
