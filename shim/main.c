@@ -140,7 +140,9 @@ daemonise(struct daemon *d)
 		close(fd[1]);
 		_exit(read(fd[0], &byte, 1) == 1 ? 0 : 1);
 	}
-	close(fd[0]);
+	close_range(3, (unsigned)fd[1] - 1,
+	    0); /* what the caller's shell left open, and the parent's end */
+	close_range((unsigned)fd[1] + 1, ~0u, 0);
 	d->ready_fd = fd[1];
 	setsid();
 }

@@ -194,11 +194,13 @@ main(int argc, char **argv)
 	    {"version", no_argument, NULL, 'V'},
 	    {NULL, 0, NULL, 0},
 	};
+	static char name[] = "ipsecctl";
 	struct ctl c = {0};
 	const char *show = NULL, *flush = NULL;
 	bool monitor = false, asks = false;
 	int o, rc, wishes = 0;
 
+	argv[0] = name; /* what getopt says begins with it */
 	signal(SIGPIPE, SIG_IGN);
 	json_set_alloc_funcs(malloc, wipebuf_release);
 	while ((o = getopt_long(argc, argv, "+dD:f:Fhi:kmns:S:v", longs, NULL)) != -1) {

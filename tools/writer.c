@@ -55,6 +55,7 @@ writer_flush(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	fprintf(stderr, "ipsecctl: cannot write: %s\n", strerror(errno));
+	if (errno != EPIPE) /* whoever reads has seen enough */
+		fprintf(stderr, "ipsecctl: cannot write: %s\n", strerror(errno));
 	return -1;
 }
