@@ -3,6 +3,7 @@
 
     make_vectors.py rows > sadb/crypto_kat_rows.h     the answers compiled in
     make_vectors.py data > tests/kat/esp_made.kat     whole packets, with ESN and without
+    make_vectors.py check FILE...                     do libgcrypt's answers agree with these files?
 
 The octets come from libgcrypt (gcry.py).  Where scapy can build the same packet (it uses the cryptography module), the
 two are compared and a difference ends the program, so each answer has two witnesses besides the code under test.
@@ -149,8 +150,48 @@ def data():
         print(f"packet {(be32(spi) + be32(seq) + iv + text + icv).hex()}\nclear {payload.hex()}")
 
 
+def octets(text):
+    """hex, or hh*n"""
+    parts = (w.split("*") + ["1"] for w in text.split())
+    return b"".join(bytes.fromhex(w[0]) * int(w[1]) for w in parts)
+
+
+def read(path):
+    """Each test of a file as a dict; octets where the value is octets."""
+    tests = []
+    for line in open(path, encoding="ascii"):
+        word, _, value = line.strip().partition(" ")
+        if word == "test":
+            tests.append({word: value})
+        elif word and word[0] != "#":
+            tests[-1][word] = value if word in ("enc", "auth") else octets(value)
+    return tests
+
+
+def agrees(t):
+    enc, auth, key, authkey = t.get("enc"), t.get("auth"), t.get("enckey", b""), t.get("authkey", b"")
+    if "data" in t:
+        got = gmac_ah(authkey, t["iv"], t["data"]) if auth in GMAC else mac(auth, authkey, t["data"])
+        return got == t["icv"]
+    if "text" in t:
+        return esp(enc, key, "hmac-sha2-256", bytes(32), 0, 0, None, t["iv"], t["clear"])[0] == t["text"]
+    p, ivlen = t["packet"], ENC[enc][2]
+    hi = int.from_bytes(t["esn"], "big") if "esn" in t else None
+    spi, seq = int.from_bytes(p[:4], "big"), int.from_bytes(p[4:8], "big")
+    return b"".join(esp(enc, key, auth, authkey, spi, seq, hi, p[8:8 + ivlen], t["clear"])) == p[8 + ivlen:]
+
+
+def check(paths):
+    tests = [(path, t) for path in paths for t in read(path)]
+    wrong = [f"{path}: {t['test']}" for path, t in tests if not agrees(t)]
+    print(f"{len(tests)} tests, {len(wrong)} wrong", *wrong, sep="\n")
+    sys.exit(1 if wrong or not tests else 0)
+
+
 if __name__ == "__main__":
     makers = {"rows": rows, "data": data}
+    if len(sys.argv) > 2 and sys.argv[1] == "check":
+        check(sys.argv[2:])
     if len(sys.argv) != 2 or sys.argv[1] not in makers:
         sys.exit(__doc__)
     makers[sys.argv[1]]()
