@@ -172,8 +172,8 @@ check_options(const struct sa_params *p)
 		return "AH cannot be encapsulated in UDP (RFC 3948 1)";
 	if (p->tfc > 65535)
 		return "traffic flow padding goes to at most 65535 octets";
-	if (p->tfc != 0 && (p->proto == IPSEC_AH || p->mode != MODE_TUNNEL))
-		return "traffic flow padding needs ESP in tunnel mode (RFC 4303 2.7)";
+	if (p->tfc != 0 && p->proto == IPSEC_AH)
+		return "traffic flow padding is ESP's (RFC 4303 2.7)";
 	if (p->ahpad != 4 && p->ahpad != 8)
 		return "AH's ICV is aligned to 4 or 8 octets";
 	if (p->dscp < -1 || p->dscp > 63)
