@@ -28,7 +28,7 @@ log_init(const char *name, bool foreground, int verbose, const char *tokens)
 
 /* One whole line per call, so that lines of two threads do not mix; control characters in it (a name off the wire, a path) cannot
  * forge a second one. */
-static void
+__attribute__((format(printf, 4, 0))) static void
 put(int priority, int saved_errno, bool with_errno, const char *fmt, va_list ap)
 {
 	char line[LOG_LINE];

@@ -212,7 +212,7 @@ test_ask(void **state)
 	put(fd, CTL_REQUEST, "", 3);
 	for (int i = 0; i < 3; i++) {
 		usleep(5000);
-		assert_int_equal(send(fd, "xyz" + i, 1, 0), 1);
+		assert_int_equal(send(fd, &"xyz"[i], 1, 0), 1);
 	}
 	assert_int_equal(get(fd, NULL, body, sizeof body), 3);
 	assert_string_equal(body, "xyz");
