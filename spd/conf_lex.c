@@ -269,7 +269,7 @@ lex_token(struct parser *p, struct source *s, int c, bool glue)
 	}
 	if (c == '\\')
 		return lex_error(p, s, "a '\\' that is not the last of its line", NULL);
-	snprintf(octet, sizeof octet, "0x%02x", (unsigned)c);
+	snprintf(octet, sizeof octet, "0x%02x", (unsigned)c & 0xff);
 	return lex_error(p, s, "outside quotes only printable ASCII may stand, not octet", octet);
 }
 

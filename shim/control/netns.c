@@ -79,8 +79,8 @@ open_elder(const char *what, int flags)
 		chain[n++] = p;
 	chain[n++] = 1;
 	while (fd == -1 && n-- > 1) { /* not ourselves */
-		snprintf(path, sizeof path, "/proc/%d/%s", (int)chain[n], what);
-		fd = open(path, flags | O_CLOEXEC);
+		if ((size_t)snprintf(path, sizeof path, "/proc/%d/%s", (int)chain[n], what) < sizeof path)
+			fd = open(path, flags | O_CLOEXEC);
 	}
 	return fd;
 }
