@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "device.h"
 #include "edge.h"
 #include "log.h"
 #include "nssock.h"
@@ -27,14 +28,6 @@ struct edge_packet {
 	struct mmsghdr msg[BURST_MAX];
 	struct iovec iov[BURST_MAX];
 };
-
-static int
-query(const struct edge_packet *k, unsigned long request, struct ifreq *ifr)
-{
-	memset(ifr, 0, sizeof *ifr);
-	memcpy(ifr->ifr_name, k->name, IFNAMSIZ);
-	return ioctl(k->out, request, ifr);
-}
 
 static void
 packet_unbind(struct edge *e)
@@ -185,18 +178,12 @@ static void
 packet_caps(const struct edge *e, struct edge_caps *c)
 {
 	const struct edge_packet *k = (const struct edge_packet *)e;
-	struct ifreq ifr;
 
 	memset(c, 0, sizeof *c);
 	c->linktype = LINK_ETHER;
 	if (k->out == -1)
 		return;
-	if (query(k, SIOCGIFMTU, &ifr) == 0)
-		c->mtu = (uint32_t)ifr.ifr_mtu;
-	if (query(k, SIOCGIFHWADDR, &ifr) == 0)
-		memcpy(c->mac, ifr.ifr_hwaddr.sa_data, sizeof c->mac);
-	if (query(k, SIOCGIFFLAGS, &ifr) == 0)
-		c->link = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
+	device_caps(k->out, k->name, c);
 	c->lost = packet_recv_lost(k->in);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "device.h"
 #include "edge.h"
 #include "log.h"
 #include "nssock.h"
@@ -35,25 +36,18 @@ struct edge_tap {
 	int ctl;   /* a socket in the TAP's namespace, for its MTU and flags */
 };
 
-static void
-set_name(struct ifreq *ifr, const char *name)
-{
-	memset(ifr, 0, sizeof *ifr);
-	memcpy(ifr->ifr_name, name, IFNAMSIZ);
-}
-
 /* A descriptor attached to the TAP, without carrier; -1 and errno. */
 static int
 attach(const struct edge_tap *t)
 {
-	struct ifreq ifr;
+	struct ifreq ifr = {0};
 	unsigned features = 0;
 	int fd, saved, off = 0;
 
 	fd = nssock_open(t->netns, TAP_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
 		return -1;
-	set_name(&ifr, t->name);
+	memcpy(ifr.ifr_name, t->name, IFNAMSIZ);
 	ifr.ifr_flags = TAP_FLAGS;
 	if (ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_NO_CARRIER))
 		ifr.ifr_flags |= IFF_NO_CARRIER;
@@ -255,19 +249,11 @@ static void
 tap_caps(const struct edge *e, struct edge_caps *c)
 {
 	const struct edge_tap *t = (const struct edge_tap *)e;
-	struct ifreq ifr;
 
 	memset(c, 0, sizeof *c);
 	c->linktype = LINK_ETHER;
-	if (t->ctl == -1)
-		return;
-	set_name(&ifr, t->name);
-	if (ioctl(t->ctl, SIOCGIFMTU, &ifr) == 0)
-		c->mtu = (uint32_t)ifr.ifr_mtu;
-	if (ioctl(t->ctl, SIOCGIFHWADDR, &ifr) == 0)
-		memcpy(c->mac, ifr.ifr_hwaddr.sa_data, sizeof c->mac);
-	if (ioctl(t->ctl, SIOCGIFFLAGS, &ifr) == 0)
-		c->link = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
+	if (t->ctl != -1)
+		device_caps(t->ctl, t->name, c);
 }
 
 static void
