@@ -26,6 +26,7 @@ starts_at_one_when_reserved(void **state)
 	assert_int_equal(seq_take(&s, &n), DROP_SEQ_UNRESERVED);
 	assert_int_equal(n, 3);
 	seq_reserve(&s, 2); /* never down */
+	assert_int_equal(s.reserved, 4);
 	assert_int_equal(seq_take(&s, &n), DROP_SEQ_UNRESERVED);
 	seq_reserve(&s, 5);
 	assert_int_equal(seq_take(&s, &n), DROP_NONE);
