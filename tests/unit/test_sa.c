@@ -204,7 +204,7 @@ numbers_and_addresses(void **state)
 	BAD("AH cannot", p);
 	p = ah("hmac-sha1", 20);
 	p.tfc = 100;
-	BAD("needs ESP", p);
+	BAD("is ESP's", p);
 }
 
 /* Each field makes a difference, but for the direction. */
