@@ -187,7 +187,9 @@ cmd_add(const struct ctl *ctl, int argc, char **argv)
 	int rc, first = 1;
 	char *end;
 
-	if (argc > 2 && strcmp(argv[1], "at") == 0) {
+	if (argc > 1 && strcmp(argv[1], "at") == 0) {
+		if (argc < 4)
+			ctl_usage("add at N flow ...", NULL);
 		at = strtol(argv[2], &end, 10);
 		if (end == argv[2] || *end || at < 0)
 			ctl_usage("add at takes a place, a number from 0, not ", argv[2]);

@@ -22,24 +22,15 @@ parse(struct ctl_ask *a, struct conf *c)
 	    json_string_length(text), &o, c, &a->diags);
 }
 
-/* What the set of statements itself shows.  ${all}: it is everything there shall be, so its warnings hold. */
+/* What can be read and not be had.  The rest of conf_check() is for warnings, which ipsecctl gives: comparing each rule with each is
+ * nothing for a thread that others wait for.  What must not be in force together is refused by reload (ruleset_check()). */
 static int
-check(struct ctl_ask *a, const struct conf *c, bool all)
+check(struct ctl_ask *a, const struct conf *c)
 {
-	struct diags found = {0};
-	int rc;
-
-	if (all)
-		return conf_check(c, &a->diags);
-	rc = conf_check(c, &found);
-	for (size_t i = 0; i < found.n; i++) {
-		const struct diag *d = &found.d[i];
-
-		if (!d->warning)
-			diags_add(&a->diags, d->file, d->line, d->col, false, "%s", d->text);
-	}
-	diags_free(&found);
-	return rc;
+	for (size_t i = 0; i < c->nforeign; i++)
+		diags_add(&a->diags, c->foreign[i].file, c->foreign[i].line, c->foreign[i].col,
+		    false, "%s", c->foreign[i].why);
+	return c->nforeign ? -1 : 0;
 }
 
 static int
@@ -66,7 +57,7 @@ apply(struct ctl_ask *a, enum reload_how how, size_t at, const char *what)
 	int rc = parse(a, &c);
 
 	if (rc == 0 && how != RELOAD_DELETE)
-		rc = check(a, &c, how == RELOAD_REPLACE);
+		rc = check(a, &c);
 	if (rc == 0)
 		rc = reload_conf(a->b->reload, &c, how, at, true, &a->diags);
 	conf_free(&c);

@@ -264,6 +264,9 @@ test_an_error_has_its_place(void **state)
 	assert_true(json_integer_value(json_object_get(d, "col")) > 1);
 	json_decref(j);
 	assert_int_equal(spd_count(shim_gen(f->b.shim)->spd), 0);
+	/* understood, and not to be had */
+	assert_int_equal(load(f, "ike esp from 10.1.0.0/16 to 10.2.0.0/16 peer 192.0.2.1\n"), 1);
+	assert_int_equal(load(f, "flow from any to any type bypass\n" GCM "\n" GCM "\n"), 1);
 	/* no file is opened for anyone */
 	assert_int_equal(load(f, "include \"/etc/passwd\"\n"), 1);
 	assert_int_equal(load(f, "esp from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc aes-128-gcm enckey "
