@@ -68,7 +68,7 @@ static const char help[] =
     "closed\n"
     "      --dissolve           give the NIC of a bitsd that is gone back to the host, and exit\n"
     "      --guard-in-place     do not move the NIC, guard it where it is\n"
-    "      --debug TOPICS       debug lines of these topics: ctl, nic, sa, shim, all\n"
+    "      --debug TOPICS       debug lines of these topics: ctl, nic, shim, all\n"
     "      --version            print the version\n"
     "  -h, --help               this text\n"
     "\n"
