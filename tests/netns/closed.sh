@@ -74,6 +74,7 @@ for h in a b; do
 done
 reach a 10.9.0.2
 reach a fd09::2
+settle a
 before=$(configuration a)
 
 say "plaintext to a's address and MAC"
@@ -118,12 +119,12 @@ isolated() # the NIC is where it was, alone; the host's side is as it was, witho
 	at "$(private a)" ip link show eth0 >/dev/null || fail "the NIC left its namespace"
 	[ "$(at "$(private a)" ip -o addr show dev eth0 | wc -l)" -eq 0 ] || fail "the NIC has an address"
 	within 3 no_carrier || fail "the TAP still has a carrier"
-	[ "$(configuration a | without_flags)" = "$(without_flags <<<"$before")" ] || fail "$(diff <(echo "$before") <(configuration a))"
+	[ "$(configuration a | without_flags)" = "$(without_flags <<<"$before")" ] || fail "$(diff <(without_flags <<<"$before") <(configuration a | without_flags))"
 	ok "NIC isolated, TAP without carrier, addresses and routes as before"
 }
 no_carrier() { at a ip link show eth0 | grep -q NO-CARRIER; }
 # a link without carrier says so in flags, state and `linkdown` at its routes
-without_flags() { sed -E 's/<[A-Z_,]*>//; s/ state [A-Z]+//; s/ qlen [0-9]+//; s/ linkdown//; s/ dead//; s/ +$//'; }
+without_flags() { sed -E 's/<[A-Z_,-]*>//; s/ state [A-Z]+//; s/ qlen [0-9]+//; s/ linkdown//; s/ dead//; s/ +$//'; }
 
 say "kill -9 in the midst of traffic"
 sniff kill w wa
@@ -151,8 +152,7 @@ start a eth0 "$tmp/a.conf"
 reach a 10.9.0.2
 reach a fd09::2
 reach b 10.9.0.1
-[ "$(configuration a)" = "$before" ] || fail "$(diff <(echo "$before") <(configuration a))"
-ok "the host's configuration was not touched"
+same a "$before" "after the restart"
 transfer a b 10.9.0.2
 
 say "SIGTERM without --restore"

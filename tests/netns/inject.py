@@ -2,6 +2,7 @@
 
   inject.py NIC udp SRC-MAC DST-MAC SRC DST PORT TEXT     a datagram in clear
   inject.py NIC syn SRC-MAC DST-MAC SRC DST PORT          a TCP SYN in clear
+  inject.py NIC vlan ID udp|syn ...                       the same with an 802.1Q tag
   inject.py NIC arp SRC-MAC SRC TARGET                    who has TARGET?
   inject.py NIC esp FILE N [spi=X] [seq=+K] [flip=OCTET] [cut=OCTETS] [times=K]
                  the N-th ESP frame (from 0; -1: the last) of a capture again, changed or not; OCTET counts from the ESP header
@@ -49,6 +50,11 @@ def syn(src_mac, dst_mac, src, dst, port):
     body = struct.pack("!HHIIBBHHH", 6666, int(port), 1, 0, 0x50, 0x02, 65535, 0, 0)
     kind, packet = ip(src, dst, 6, with_checksum(src, dst, 6, body, 16))
     return mac(dst_mac) + mac(src_mac) + struct.pack("!H", kind) + packet
+
+
+def vlan(number, kind, *args):
+    frame = {"udp": udp, "syn": syn}[kind](*args)
+    return frame[:12] + struct.pack("!HH", 0x8100, int(number)) + frame[12:]
 
 
 def arp(src_mac, src, target):
@@ -107,7 +113,7 @@ def esp(name, number, *changes):
 
 
 nic, what = sys.argv[1], sys.argv[2]
-made = {"udp": udp, "syn": syn, "arp": arp, "esp": esp}[what](*sys.argv[3:])
+made = {"udp": udp, "syn": syn, "vlan": vlan, "arp": arp, "esp": esp}[what](*sys.argv[3:])
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
     s.bind((nic, 0))
     for frame in made if isinstance(made, list) else [made]:

@@ -215,8 +215,8 @@ stop()
 slay()
 {
 	show "$1" "kill -KILL (bitsd)"
-	kill -9 "${pid[bitsd-$1]}"
-	finished "bitsd-$1" 5 || :
+	# (the shell's own remark on the killed process goes nowhere)
+	{ kill -9 "${pid[bitsd-$1]}" && finished "bitsd-$1" 5; } 2>/dev/null || :
 }
 # no sanitizer spoke in any daemon's log, and no key stands in one
 clean_logs()
@@ -347,11 +347,23 @@ inject()
 }
 
 # what the host's configuration looks like, interface numbers and ages apart
-configuration()
+all_of_it()
 {
 	at "$1" sh -c 'ip addr; echo; ip -4 route show table all; echo; ip -6 route show table all; echo; ip rule; ip -6 rule; ip neigh show nud permanent' |
 	    sed -E 's/^[0-9]+: ([^:@]+)(@[^:]*)?:/N: \1:/; s/ link-netns(id)? [^ ]+//; s/(valid_lft|preferred_lft|expires) [0-9]+sec/\1 Nsec/g'
 }
+# the queueing discipline is the device's: a TAP has one, a veth has none
+configuration() { all_of_it "$1" | sed -E 's/ qdisc [a-z_]+//; s/ qlen [0-9]+//'; }
+# settle HOST: duplicate address detection is over
+settle() { within 10 settled "$1" || fail "the addresses of $1 stay tentative"; }
+settled() { ! at "$1" ip -6 addr | grep -q tentative; }
+# same HOST BEFORE WHEN: the configuration is what it was (at the latest after three seconds)
+same()
+{
+	within 5 is_same "$1" "$2" || fail "$3: $(diff <(echo "$2") <(configuration "$1"))"
+	ok "$3: addresses and routes are byte for byte what they were"
+}
+is_same() { [ "$(configuration "$1")" = "$2" ]; }
 
 done_all()
 {

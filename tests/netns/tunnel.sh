@@ -77,7 +77,7 @@ for h in a b g; do
 done
 
 say "host to host, a router between"
-sniff wire1 w1 pa
+sniff wire1 w1 pa -s 128
 reach a 10.2.0.1
 reach b 10.1.0.1
 reach a fd02::1
