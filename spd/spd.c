@@ -1,10 +1,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "spd.h"
+#include "spd_index.h"
+
+#define SHADOW_LINEAR_MAX 2000 /* rules up to which every pair is compared */
 
 struct spd {
 	struct policy **rule;
 	size_t n;
+	struct spd_index *index;
 	enum builtin_set builtin[BUILTIN_MAX];
 };
 
@@ -22,6 +26,8 @@ spd_new(struct policy *const *rules, size_t n, const enum builtin_set builtins[B
 		spd->rule[spd->n] = policy_ref(rules[spd->n]);
 	for (int b = 0; b < BUILTIN_MAX; b++)
 		spd->builtin[b] = builtins ? builtins[b] : BUILTIN_BYPASS;
+	if ((spd->index = spd_index_new(spd->rule, n)) == NULL)
+		goto err;
 	return spd;
 err:
 	spd_free(spd);
@@ -36,6 +42,7 @@ spd_free(struct spd *spd)
 		return;
 	for (size_t i = 0; i < spd->n; i++)
 		policy_unref(spd->rule[i]);
+	spd_index_free(spd->index);
 	free(spd->rule);
 	free(spd);
 }
@@ -76,7 +83,13 @@ spd_lookup_linear(const struct spd *spd, const struct flowkey *k, size_t *place)
 struct policy *
 spd_lookup(const struct spd *spd, const struct flowkey *k, size_t *place)
 {
-	return spd_lookup_linear(spd, k, place);
+	size_t i = spd_index_find(spd->index, k);
+
+	if (i == SPD_NOWHERE)
+		return NULL;
+	if (place)
+		*place = i;
+	return spd->rule[i];
 }
 
 long
@@ -84,6 +97,11 @@ spd_shadowed(const struct spd *spd, size_t i)
 {
 	const struct policy *inner = spd->rule[i];
 
+	if (spd->n > SHADOW_LINEAR_MAX) {
+		size_t j = spd_index_covering(spd->index, i);
+
+		return j == SPD_NOWHERE ? -1 : (long)j;
+	}
 	for (size_t j = 0; j < i; j++) {
 		const struct policy *outer = spd->rule[j];
 

@@ -33,7 +33,11 @@ struct policy *spd_lookup(const struct spd *spd, const struct flowkey *k, size_t
 /** spd_lookup_linear(spd, k, place): the same by trying rule after rule; what tests hold the index against. */
 struct policy *spd_lookup_linear(const struct spd *spd, const struct flowkey *k, size_t *place);
 
-/** spd_shadowed(spd, i): the number of an earlier rule that covers rule ${i} wholly, or -1. */
+/**
+ * spd_shadowed(spd, i):
+ * The number of an earlier rule that covers rule ${i} wholly in each of its directions, or -1.  Up to 2,000 rules none is
+ * overlooked (and all of them together cost O(n^2)); with more, the index is asked, and one may be.
+ */
 long spd_shadowed(const struct spd *spd, size_t i);
 
 #endif
