@@ -96,6 +96,7 @@ sa_unref(struct sa *sa)
 		crypto_free(sa->in);
 	replay_fini(&sa->replay);
 	sa_params_fini(&sa->p);
+	free(sa->peer);
 	free(sa);
 }
 

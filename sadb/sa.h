@@ -49,6 +49,7 @@ struct sa_params {
 	enum df_policy df;
 	bool ecn;                      /* RFC 6040 normal mode; false: compatibility mode */
 	int16_t dscp;                  /* -1: copy from the inner header, else 0..63 */
+	uint16_t keepalive;            /* s of silence after which a NAT keepalive is sent (RFC 3948 4), 0: never */
 	bool follow;                   /* follow the peer's address and port after a verified packet */
 	bool weak;                     /* the operator said `weak` */
 	struct lifetime soft, hard;
@@ -77,6 +78,12 @@ enum sa_state { SA_LARVAL, SA_MATURE, SA_DYING, SA_DEAD };
  * they were read or wiped.  Runs on the worker that owns the SA's direction. */
 typedef void (*sa_xform)(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 
+/* Where the peer of an SA in UDP is, when NAT has mapped it anew since the configuration was written. */
+struct sa_peer {
+	struct ipaddr addr;
+	uint16_t port;       /* host order */
+};
+
 /* Counters of one direction; written by the owning worker, read by anyone (relaxed). */
 struct sa_counters {
 	uint64_t packets;
@@ -99,12 +106,15 @@ struct sa {
 	struct replay replay;
 	struct sa_counters cout, cin;
 	uint64_t added_ms;         /* monotonic */
+	struct sa_peer *peer;      /* outbound: NULL: where p says.  Replaced whole by the control thread, RCU */
 
 	/* cold */
 	struct sa_params p;        /* p.dir resolved: OUT, IN or ANY (both) */
 	uint64_t block;            /* numbers reserved at a time; control thread */
+	uint64_t kept_ms;          /* when the last NAT keepalive was sent; control thread */
 	uint64_t topped_ms;        /* when the last block was added, 0: never; control thread */
 	char fp[SEQSTORE_FP_LEN + 1]; /* seqstore fingerprint, "" when nothing needs reserving */
+	struct sa_peer heard;      /* inbound: last source told to the control thread; the owning worker's */
 	uint64_t pmtu;             /* path MTU of the outer packet, 0: the NIC's */
 	unsigned refs;             /* atomic */
 };
@@ -128,6 +138,13 @@ bool sa_move(struct sa *sa, enum sa_state to);
 
 /** sa_footprint(sa): octets of memory of it, contexts included. */
 size_t sa_footprint(const struct sa *sa);
+
+/** sa_peer(sa): where to send, NULL: where the configuration says.  Workers; good until the end of the burst. */
+static inline const struct sa_peer *
+sa_peer(const struct sa *sa)
+{
+	return __atomic_load_n(&sa->peer, __ATOMIC_CONSUME);
+}
 
 static inline bool
 sa_usable(const struct sa *sa)

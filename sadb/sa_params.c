@@ -48,7 +48,7 @@ sa_params_eq(const struct sa_params *a, const struct sa_params *b)
 	       secret_eq(a->authkey, b->authkey) && a->reqid == b->reqid && a->esn == b->esn &&
 	       a->replay == b->replay && a->encap_sport == b->encap_sport &&
 	       a->encap_dport == b->encap_dport && a->tfc == b->tfc && a->ahpad == b->ahpad &&
-	       a->df == b->df && a->ecn == b->ecn && a->dscp == b->dscp && a->follow == b->follow &&
+	       a->df == b->df && a->ecn == b->ecn && a->dscp == b->dscp && a->follow == b->follow && a->keepalive == b->keepalive &&
 	       a->weak == b->weak && lifetime_eq(&a->soft, &b->soft) &&
 	       lifetime_eq(&a->hard, &b->hard);
 }
@@ -182,6 +182,10 @@ check_options(const struct sa_params *p)
 		return "the don't-fragment bit is copied, set or cleared";
 	if (p->follow && p->encap_sport == 0)
 		return "only a peer behind UDP encapsulation can be followed";
+	if (p->keepalive && p->encap_sport == 0)
+		return "keepalives are for UDP encapsulation (RFC 3948 4)";
+	if (p->keepalive > 3600)
+		return "a keepalive is sent every 1 to 3600 seconds";
 	return NULL;
 }
 

@@ -145,6 +145,10 @@ bool udpencap_is(const struct walk *w, struct pkt *p);
 /** udpencap_checksum6(p, at): the UDP checksum, which IPv6 wants, of the header at offset ${at}. */
 void udpencap_checksum6(struct pkt *p, uint32_t at);
 
+/** udpencap_follow(sa, p, w): ${p}, verified by ${sa} and not opened yet, may come from another address or port than before: tells the
+ * control thread, which moves the peer of the SA the other way.  Only the newest packet counts, so that a late one moves nothing back. */
+void udpencap_follow(struct sa *sa, const struct pkt *p, struct walk *w);
+
 /** udpencap_mend(p): the TCP or UDP checksum of ${p}, opened in transport mode and classified, for the addresses it has now. */
 void udpencap_mend(struct pkt *p);
 

@@ -60,8 +60,10 @@ esp_trailer(struct sa *sa, struct pkt *p, uint32_t len, uint32_t tfc, uint8_t ne
 static uint8_t *
 esp_udp(const struct sa *sa, uint8_t *h, uint32_t len)
 {
+	const struct sa_peer *peer = sa_peer(sa);
+
 	put16(h, sa->p.encap_sport);
-	put16(h + 2, sa->p.encap_dport);
+	put16(h + 2, peer ? peer->port : sa->p.encap_dport);
 	put16(h + 4, (uint16_t)len);
 	put16(h + 6, 0);
 	return h + UDP_HLEN;

@@ -58,7 +58,7 @@ events_free(struct events *e)
 static bool
 limited(uint8_t kind)
 {
-	return kind == EV_AUDIT || kind == EV_ACQUIRE || kind == EV_NEIGHBOUR;
+	return kind == EV_AUDIT || kind == EV_ACQUIRE || kind == EV_NEIGHBOUR || kind == EV_PEER;
 }
 
 /* May one more event go at ${now}?  Takes nothing yet. */
@@ -140,6 +140,7 @@ event_name(enum event_kind k)
 	    [EV_SA_HARD] = "sa_hard",
 	    [EV_SEQ_LOW] = "seq_low",
 	    [EV_NEIGHBOUR] = "neighbour",
+	    [EV_PEER] = "peer",
 	};
 
 	return k < EV_MAX ? name[k] : "unknown";

@@ -19,6 +19,7 @@ enum event_kind {
 	EV_SA_HARD,      /* hard lifetime, or numbers used up: spi, dst, drop */
 	EV_SEQ_LOW,      /* reservation half used: spi, dst */
 	EV_NEIGHBOUR,    /* no link address for dst */
+	EV_PEER,         /* the SA (spi, dst) verified a packet from another place: src, and its port in key.rport */
 	EV_MAX
 };
 

@@ -122,22 +122,25 @@ outbound_address(struct walk *w, struct burst *b)
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
 		const struct sa *sa = NULL;
-		const uint8_t *mac;
+		struct ipaddr dst;
+		const uint8_t *mac, *h;
 
 		if (p->drop != DROP_NONE || p->bypass || p->link != LINK_ETHER)
 			continue;
-		for (unsigned s = p->policy->nsteps; s-- > 0 && !sa;)
-			if (p->sa[s]->p.mode == MODE_TUNNEL)
-				sa = p->sa[s];
-		if (!sa)
+		for (unsigned step = p->policy->nsteps; step-- > 0 && !sa;)
+			if (p->sa[step]->p.mode == MODE_TUNNEL)
+				sa = p->sa[step];
+		if (!sa || !(h = pkt_get(p, p->l3, p->af == 4 ? 20 : 40)))
 			continue;
-		if ((mac = nexthops_find(w->nexthops, &sa->p.dst)))
+		dst = ipaddr_from(p->af, h + (p->af == 4 ? 16 : 24));
+		if ((mac = nexthops_find(w->nexthops, &dst)) != NULL) {
 			memcpy(pkt_data(p), mac, 6);
-		else
-			p->drop = DROP_NO_NEIGHBOUR;
-		if (!mac && w->events) {
+			continue;
+		}
+		p->drop = DROP_NO_NEIGHBOUR;
+		if (w->events) {
 			struct event ev = {
-			    .kind = EV_NEIGHBOUR, .now = w->now, .dst = sa->p.dst, .spi = sa->spi};
+			    .kind = EV_NEIGHBOUR, .now = w->now, .dst = dst, .spi = sa->spi};
 
 			events_push(w->events, &ev);
 		}

@@ -249,9 +249,21 @@ shim_publish_nexthops(struct shim *s, struct nexthops *t)
 	struct nexthops *old = s->nexthops;
 
 	__atomic_store_n(&s->nexthops, t, __ATOMIC_RELEASE);
+	shim_synchronize(s);
+	nexthops_free(old);
+}
+
+void
+shim_synchronize(struct shim *s)
+{
 	if (s->worker)
 		worker_synchronize(s->worker);
-	nexthops_free(old);
+}
+
+bool
+shim_inject(struct shim *s, const uint8_t *frame, uint32_t len)
+{
+	return s->worker && shim_state(s) == SHIM_RUNNING && worker_inject(s->worker, frame, len);
 }
 
 void

@@ -63,6 +63,12 @@ void shim_publish(struct shim *s, struct gen *g);
 /** shim_publish_nexthops(s, t): the same for next hops. */
 void shim_publish_nexthops(struct shim *s, struct nexthops *t);
 
+/** shim_synchronize(s): returns when no worker uses a pointer it read before the call. */
+void shim_synchronize(struct shim *s);
+
+/** shim_inject(s, frame, len): a short frame of the control thread's own goes out by the lower edge, when RUNNING.  false: it does not. */
+bool shim_inject(struct shim *s, const uint8_t *frame, uint32_t len);
+
 /** shim_stats(s, sum): counters of all workers. */
 void shim_stats(const struct shim *s, struct stats *sum);
 void shim_cache_stats(const struct shim *s, uint64_t *hits, uint64_t *misses);

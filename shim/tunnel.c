@@ -40,6 +40,15 @@ outer_df(const struct sa *sa, const uint8_t *inner)
 	return inner[0] >> 4 == 6 || (inner[6] & 0x40);
 }
 
+/* Where the peer is: as configured, or where NAT has it now. */
+static const struct ipaddr *
+outer_dst(const struct sa *sa)
+{
+	const struct sa_peer *peer = sa_peer(sa);
+
+	return peer ? &peer->addr : &sa->p.dst;
+}
+
 static void
 outer_ip4(uint8_t *h, const struct sa *sa, const uint8_t *inner, uint8_t proto, struct walk *w)
 {
@@ -51,7 +60,7 @@ outer_ip4(uint8_t *h, const struct sa *sa, const uint8_t *inner, uint8_t proto, 
 	h[8] = OUTER_TTL;
 	h[9] = proto;
 	memcpy(h + 12, sa->p.src.b, 4);
-	memcpy(h + 16, sa->p.dst.b, 4);
+	memcpy(h + 16, outer_dst(sa)->b, 4);
 }
 
 static void
@@ -63,7 +72,7 @@ outer_ip6(uint8_t *h, const struct sa *sa, const uint8_t *inner, uint8_t proto)
 	h[6] = proto;
 	h[7] = OUTER_TTL;
 	memcpy(h + 8, sa->p.src.b, 16);
-	memcpy(h + 24, sa->p.dst.b, 16);
+	memcpy(h + 24, outer_dst(sa)->b, 16);
 }
 
 enum drop

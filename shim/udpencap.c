@@ -3,6 +3,7 @@
  */
 #include <netinet/in.h>
 #include "datapath.h"
+#include "events.h"
 #include "gen.h"
 #include "sa.h"
 
@@ -38,6 +39,31 @@ udpencap_checksum6(struct pkt *p, uint32_t at)
 	put32(pseudo, len);
 	sum = cksum_fold(cksum_add(cksum_add(cksum_add(0, h + 8, 32), pseudo, 8), u, len));
 	put16(u + 6, sum ? sum : 0xffff);
+}
+
+void
+udpencap_follow(struct sa *sa, const struct pkt *p, struct walk *w)
+{
+	struct event ev = {.kind = EV_PEER,
+	    .dir = DIR_IN,
+	    .proto = IPPROTO_ESP,
+	    .spi = sa->spi,
+	    .now = w->now,
+	    .dst = sa->p.dst};
+	struct sa_peer *heard = &sa->heard, from = {.addr = p->key.remote};
+
+	if (p->ipsec == p->l4 || (sa->replay.size && p->seq != sa->replay.top))
+		return;
+	from.port = get16(pkt_data(p) + p->l4);
+	if (heard->addr.af == 0)
+		*heard = (struct sa_peer){sa->p.src, sa->p.encap_sport};
+	if (heard->port == from.port && ipaddr_eq(&heard->addr, &from.addr))
+		return;
+	ev.src = from.addr;
+	ev.key = p->key;
+	ev.key.rport = from.port;
+	if (w->events && events_push(w->events, &ev))
+		*heard = from;
 }
 
 /* The addresses the sender's checksum covered are not those NAT made: the ICV has vouched for the octets, so it is made anew (RFC 3948 3.1.2). */

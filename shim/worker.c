@@ -36,6 +36,11 @@ struct worker {
 	pthread_cond_t cond;
 	uint32_t want, is;
 	bool gone; /* under the lock */
+	struct {
+		uint32_t len;
+		uint8_t frame[WORKER_INJECT_MAX];
+	} inject[16]; /* under the lock */
+	unsigned injected;
 
 	/* written by the control thread, read by the worker, or the other way round: atomic */
 	uint32_t mtu;
@@ -103,6 +108,30 @@ tell(struct worker *w)
 	__atomic_store_n(&w->misses, misses, __ATOMIC_RELAXED);
 }
 
+/* What the control thread has to send; only after it rang. */
+static void
+send_injected(struct worker *w)
+{
+	struct burst b = {0};
+	struct pkt *p;
+
+	pthread_mutex_lock(&w->lock);
+	for (unsigned i = 0; i < w->injected && (p = pkt_new(w->walk.pool)) != NULL; i++) {
+		memcpy(pkt_put(p, w->inject[i].len), w->inject[i].frame, w->inject[i].len);
+		p->link = LINK_ETHER;
+		p->bypass = 1;
+		b.p[b.n++] = p;
+	}
+	w->injected = 0;
+	pthread_mutex_unlock(&w->lock);
+	if (b.n == 0)
+		return;
+	stats_add(&w->walk.stats->made[DIR_OUT], b.n);
+	edge_send(w->env.lower, &b);
+	w->walk.now = mono_ms();
+	account_burst(&w->walk, &b, DIR_OUT);
+}
+
 /* Sides that epoll says are readable; blocks until there is one or an order comes. */
 static uint32_t
 wait_for_packets(struct worker *w)
@@ -124,6 +153,7 @@ wait_for_packets(struct worker *w)
 
 			(void)r;
 			ready |= w->polled;
+			send_injected(w);
 		}
 	}
 	return ready;
@@ -304,6 +334,25 @@ worker_order(struct worker *w, enum worker_order o)
 	while (w->is != w->want || w->is == WORKER_DRAIN)
 		pthread_cond_wait(&w->cond, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+}
+
+bool
+worker_inject(struct worker *w, const uint8_t *frame, uint32_t len)
+{
+	uint64_t one = 1;
+	bool fits;
+	ssize_t n;
+
+	pthread_mutex_lock(&w->lock);
+	fits = len <= WORKER_INJECT_MAX && w->injected < sizeof w->inject / sizeof w->inject[0];
+	if (fits) {
+		memcpy(w->inject[w->injected].frame, frame, len);
+		w->inject[w->injected++].len = len;
+	}
+	pthread_mutex_unlock(&w->lock);
+	n = write(w->wake_fd, &one, sizeof one);
+	(void)n;
+	return fits;
 }
 
 void

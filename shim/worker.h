@@ -44,6 +44,11 @@ void worker_free(struct worker *w);
  * packet is in flight, RUN when the next burst can begin. */
 void worker_order(struct worker *w, enum worker_order o);
 
+/** worker_inject(w, frame, len): a frame of the control thread's own (at most WORKER_INJECT_MAX octets) for the lower edge; goes out when the
+ * worker runs.  false: too long, or too many wait. */
+bool worker_inject(struct worker *w, const uint8_t *frame, uint32_t len);
+#define WORKER_INJECT_MAX 128
+
 /** worker_watch(w): looks up the edges' descriptors anew; worker parked.  0, or -1 and errno. */
 int worker_watch(struct worker *w);
 

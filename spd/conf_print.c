@@ -169,6 +169,8 @@ print_options(const struct sa_params *p, FILE *out)
 		fprintf(out, " udpencap %u:%u", p->encap_sport, p->encap_dport);
 	if (p->follow)
 		fputs(" follow", out);
+	if (p->keepalive)
+		fprintf(out, " keepalive %u", p->keepalive);
 	if (p->tfc != 0)
 		fprintf(out, " tfc %" PRIu32, p->tfc);
 	if (p->proto == IPSEC_AH && p->ahpad == 8)

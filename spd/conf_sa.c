@@ -1,6 +1,6 @@
 /*
  * esp|ah [transport|tunnel] [in|out] from A to B spi X[:Y] [auth NAME] [enc NAME] [weak] [authkey K[:K]] [enckey K[:K]]
- *      [reqid N] [esn] [replay N] [udpencap S:D] [follow] [tfc N] [ahpad 4|8] [df copy|set|clear] [ecn on|off]
+ *      [reqid N] [esn] [replay N] [udpencap S:D] [follow] [keepalive N] [tfc N] [ahpad 4|8] [df copy|set|clear] [ecn on|off]
  *      [dscp copy|N] [lifetime soft|hard N UNIT] ...
  *
  * The clauses behind the mode may stand in any order.  X:Y makes a pair: X from A to B, outbound, and Y back, inbound.
@@ -220,6 +220,17 @@ opt_follow(struct parser *p, struct sa_line *l)
 }
 
 static int
+opt_keepalive(struct parser *p, struct sa_line *l)
+{
+	uint64_t v;
+
+	if (token_number(p, "keepalive", 1, 3600, &v) == -1)
+		return -1;
+	l->p.keepalive = (uint16_t)v;
+	return 0;
+}
+
+static int
 opt_reqid(struct parser *p, struct sa_line *l)
 {
 	uint64_t v;
@@ -407,6 +418,7 @@ static const struct {
     {"reqid", opt_reqid, false},
     {"udpencap", opt_udpencap, false},
     {"follow", opt_follow, false},
+    {"keepalive", opt_keepalive, false},
     {"tfc", opt_tfc, false},
     {"ahpad", opt_ahpad, false},
     {"df", opt_df, false},

@@ -117,7 +117,7 @@ tell(struct audit *a, json_t *j)
 void
 audit_event(struct audit *a, const struct event *ev)
 {
-	if (ev->kind != EV_SEQ_LOW && ev->kind != EV_NEIGHBOUR)
+	if (ev->kind != EV_SEQ_LOW && ev->kind != EV_NEIGHBOUR && ev->kind != EV_PEER)
 		to_log(a, ev);
 	if (a->tell)
 		tell(a, to_json(ev));

@@ -9,6 +9,7 @@
 #include "audit.h"
 #include "bump.h"
 #include "ctl_server.h"
+#include "keepalive.h"
 #include "log.h"
 #include "mono.h"
 #include "neigh.h"
@@ -58,6 +59,7 @@ published(void *ctx)
 	struct bump *b = ctx;
 
 	nexthop_keeper_retarget(b->hops);
+	keepalive_retarget(b->keepalive);
 }
 
 static int
@@ -246,17 +248,21 @@ bump_new(
 		goto err3;
 	if ((b->audit = audit_new(tell_monitors, b)) == NULL)
 		goto err4;
-	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
+	if ((b->keepalive = keepalive_new(base, b->shim, b->hops)) == NULL)
 		goto err5;
+	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
+		goto err6;
 	b->watch->shim = event_new(base, shim_event_fd(b->shim), EV_READ | EV_PERSIST, on_shim, b);
 	if (!b->watch->shim || event_add(b->watch->shim, NULL) < 0)
-		goto err6;
+		goto err7;
 	b->keeper = keeper;
 	return 0;
-err6:
+err7:
 	if (b->watch->shim)
 		event_free(b->watch->shim);
 	event_free(b->watch->retry);
+err6:
+	keepalive_free(b->keepalive);
 err5:
 	audit_free(b->audit);
 err4:
@@ -402,6 +408,7 @@ bump_free(struct bump *b)
 	event_free(b->watch->shim);
 	event_free(b->watch->retry);
 	audit_free(b->audit);
+	keepalive_free(b->keepalive);
 	nexthop_keeper_free(b->hops);
 	reload_free(b->reload);
 	shim_free(b->shim);

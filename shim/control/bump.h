@@ -17,6 +17,7 @@ struct audit;
 struct bump_watch;
 struct ctl_server;
 struct event_base;
+struct keepalive;
 struct nexthop_keeper;
 struct reload;
 struct seqkeeper;
@@ -31,6 +32,7 @@ struct bump {
 	struct seqkeeper *keeper;
 	struct reload *reload;
 	struct nexthop_keeper *hops;
+	struct keepalive *keepalive;
 	struct audit *audit;
 	struct ctl_server *ctl;      /* who watches; NULL: nobody can */
 	bool run;                    /* the operator wants packets to pass: retry when an edge is gone */

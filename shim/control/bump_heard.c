@@ -3,6 +3,7 @@
 #include "events.h"
 #include "mono.h"
 #include "nexthop_keeper.h"
+#include "peer.h"
 #include "reload.h"
 #include "shim.h"
 
@@ -17,6 +18,8 @@ bump_heard(struct bump *b)
 			reload_seq_low(b->reload, ev.proto, ev.spi, &ev.dst, now);
 		else if (ev.kind == EV_NEIGHBOUR)
 			nexthop_keeper_look(b->hops);
+		else if (ev.kind == EV_PEER && peer_moved(b->shim, &ev))
+			nexthop_keeper_retarget(b->hops);
 		audit_event(b->audit, &ev);
 	}
 	if (shim_events_lost(b->shim) != b->events_lost) {

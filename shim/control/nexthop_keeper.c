@@ -167,12 +167,13 @@ nexthop_keeper_retarget(struct nexthop_keeper *k)
 		    &old, idmap_hash(IDMAP_SEED, &k->target[i].dst, sizeof k->target[i].dst), i);
 	for (size_t i = 0; i < nsas; i++) {
 		const struct sa *sa = sadb_at(sad, i);
+		const struct ipaddr *to = sa_peer(sa) ? &sa_peer(sa)->addr : &sa->p.dst;
 		long j;
 
-		if (!sa->out || sa->p.mode != MODE_TUNNEL || find(&new, t, &sa->p.dst) >= 0)
+		if (!sa->out || (sa->p.mode != MODE_TUNNEL && !sa->p.keepalive) || find(&new, t, to) >= 0)
 			continue;
-		t[n].dst = sa->p.dst;
-		if ((j = find(&old, k->target, &sa->p.dst)) >= 0)
+		t[n].dst = *to;
+		if ((j = find(&old, k->target, to)) >= 0)
 			t[n] = k->target[j];
 		idmap_put(&new, idmap_hash(IDMAP_SEED, &t[n].dst, sizeof t[n].dst), n);
 		n++;
@@ -185,6 +186,17 @@ nexthop_keeper_retarget(struct nexthop_keeper *k)
 out:
 	idmap_fini(&old);
 	idmap_fini(&new);
+}
+
+bool
+nexthop_keeper_mac(const struct nexthop_keeper *k, const struct ipaddr *dst, uint8_t mac[static 6])
+{
+	for (size_t i = 0; i < k->ntargets; i++)
+		if (k->target[i].known && ipaddr_eq(&k->target[i].dst, dst)) {
+			memcpy(mac, k->target[i].mac, 6);
+			return true;
+		}
+	return false;
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef BITS_NEXTHOP_KEEPER_H
 #define BITS_NEXTHOP_KEEPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "addr.h"
@@ -34,6 +35,9 @@ void nexthop_keeper_retarget(struct nexthop_keeper *k);
 
 /** nexthop_keeper_look(k): something changed: look within some milliseconds (many changes make one look). */
 void nexthop_keeper_look(struct nexthop_keeper *k);
+
+/** nexthop_keeper_mac(k, dst, mac): the link address known for ${dst}; false: none is. */
+bool nexthop_keeper_mac(const struct nexthop_keeper *k, const struct ipaddr *dst, uint8_t mac[static 6]);
 
 /** nexthop_keeper_counts(k, known, wanted): for `-s nic`. */
 void nexthop_keeper_counts(const struct nexthop_keeper *k, size_t *known, size_t *wanted);

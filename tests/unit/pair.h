@@ -36,6 +36,7 @@ struct pair_sa {
 	struct lifetime soft, hard;
 	enum df_policy df;
 	int dscp; /* 0: copy; else value + 1 */
+	bool follow;
 	uint32_t tfc;
 	uint16_t encap; /* ESP in UDP: both ports */
 };
@@ -79,6 +80,7 @@ pair_sa_new(const struct pair_sa *s, uint32_t spi, bool reverse, enum sa_dir dir
 	p.hard = s->hard;
 	p.df = s->df;
 	p.tfc = s->tfc;
+	p.follow = s->follow;
 	p.encap_sport = p.encap_dport = s->encap;
 	if (s->dscp)
 		p.dscp = (int16_t)(s->dscp - 1);

@@ -681,6 +681,54 @@ test_udpencap(void **state)
 	}
 }
 
+/* RFC 3948 with a NAT that maps anew: the place a verified packet came from is told, a forged one moves nothing */
+static void
+test_follow(void **state)
+{
+	struct pair_sa s = {IPSEC_ESP, MODE_TUNNEL, "10.0.0.1", "10.0.0.2", "aes-128-gcm"};
+	struct sa *out;
+	uint8_t f[200], wire[500], moved[500];
+	uint32_t len = frame_make_udp(f, "10.1.0.1", "10.2.0.1", 7, 8, 0x4000, 20);
+	struct event ev;
+	int n;
+
+	s.encap = 4500;
+	s.follow = true;
+	pair_protect(&pr, &s, 1, "10.1.0.1", "10.2.0.1");
+	host_send1(&pr.a, f, len);
+	n = edge_mem_take(pr.a.w.lower, wire, sizeof wire);
+	host_receive1(&pr.b, wire, (uint32_t)n);
+	assert_false(events_pop(pr.b.w.events, &ev)); /* it is where it is said to be */
+
+	host_send1(&pr.a, f, len);
+	n = edge_mem_take(pr.a.w.lower, wire, sizeof wire);
+	memcpy(wire + 26, "\x0a\x09\x09\x09", 4); /* the NAT has another address and port now */
+	put16(wire + 34, 31000);
+	put16(wire + 24, cksum_ip4(wire + 14, 20));
+	memcpy(moved, wire, (size_t)n);
+	moved[n - 1] ^= 1;
+	host_receive1(&pr.b, moved, (uint32_t)n);
+	assert_true(
+	    events_pop(pr.b.w.events, &ev) && ev.kind == EV_AUDIT && ev.drop == DROP_AUTH_FAILED);
+	assert_false(events_pop(pr.b.w.events, &ev));
+	host_receive1(&pr.b, wire, (uint32_t)n);
+	assert_true(events_pop(pr.b.w.events, &ev));
+	assert_int_equal(ev.kind, EV_PEER);
+	assert_int_equal(ev.key.rport, 31000);
+	assert_int_equal(ev.src.b[3], 9);
+
+	/* what the control thread does with it */
+	out = sadb_at(pr.b.w.gen->sad, 1);
+	out->peer = malloc(sizeof *out->peer);
+	*out->peer = (struct sa_peer){ev.src, 31000};
+	len = frame_make_udp(f, "10.2.0.1", "10.1.0.1", 8, 7, 0x4000, 20);
+	host_send1(&pr.b, f, len);
+	n = edge_mem_take(pr.b.w.lower, wire, sizeof wire);
+	assert_true(n > 0);
+	assert_memory_equal(wire + 30, "\x0a\x09\x09\x09", 4);
+	assert_int_equal(get16(wire + 36), 31000);
+}
+
 /* all patterns of good and bad in one burst: order kept, the bad ones and only they are dropped */
 static void
 test_bad_in_middle(void **state)
@@ -735,6 +783,7 @@ main(void)
 	    T(test_bad_in_middle),
 	    T(test_tfc),
 	    T(test_udpencap),
+	    T(test_follow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

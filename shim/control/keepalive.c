@@ -1,0 +1,135 @@
+#include <stdlib.h>
+#include <string.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include "datapath.h"
+#include "keepalive.h"
+#include "mono.h"
+#include "nexthop_keeper.h"
+#include "shim.h"
+
+#define UDP_HLEN 8
+
+struct keepalive {
+	struct shim *shim;
+	struct nexthop_keeper *hops;
+	struct event *timer;
+};
+
+/* The frame: Ethernet, IP, UDP from our port to the peer's, one octet 0xff.  Its length, 0: nobody knows the way. */
+static uint32_t
+frame(struct keepalive *k, const struct sa *sa, uint8_t f[static 64])
+{
+	const struct sa_peer *peer = sa_peer(sa);
+	const struct ipaddr *dst = peer ? &peer->addr : &sa->p.dst;
+	uint32_t hlen = dst->af == 4 ? 20 : 40, len = UDP_HLEN + 1;
+	uint8_t *h = f + ETH_HLEN_OCTETS, *u = h + hlen,
+		pseudo[8] = {[3] = UDP_HLEN + 1, [7] = IPPROTO_UDP};
+	struct edge_caps caps;
+
+	if (!nexthop_keeper_mac(k->hops, dst, f))
+		return 0;
+	edge_caps(shim_lower(k->shim), &caps);
+	memcpy(f + 6, caps.mac, 6);
+	put16(f + 12, dst->af == 4 ? ETYPE_IP4 : ETYPE_IP6);
+	memset(h, 0, hlen + len);
+	put16(u, sa->p.encap_sport);
+	put16(u + 2, peer ? peer->port : sa->p.encap_dport);
+	put16(u + 4, (uint16_t)len);
+	u[UDP_HLEN] = 0xff;
+	if (dst->af == 4) {
+		h[0] = 0x45;
+		put16(h + 2, (uint16_t)(hlen + len));
+		put16(h + 6, 0x4000);
+		h[8] = 64;
+		h[9] = IPPROTO_UDP;
+		memcpy(h + 12, sa->p.src.b, 4);
+		memcpy(h + 16, dst->b, 4);
+		put16(h + 10, cksum_ip4(h, hlen));
+	} else {
+		h[0] = 0x60;
+		put16(h + 4, (uint16_t)len);
+		h[6] = IPPROTO_UDP;
+		h[7] = 64;
+		memcpy(h + 8, sa->p.src.b, 16);
+		memcpy(h + 24, dst->b, 16);
+		put16(u + 6,
+		    cksum_fold(cksum_add(cksum_add(cksum_add(0, h + 8, 32), pseudo, 8), u, len)));
+	}
+	return ETH_HLEN_OCTETS + hlen + len;
+}
+
+/* ms until ${sa} has to say something; 0: now. */
+static uint64_t
+silence_left(const struct sa *sa, uint64_t now)
+{
+	uint64_t last = __atomic_load_n(&sa->cout.last_ms, __ATOMIC_RELAXED),
+		 want = sa->p.keepalive * UINT64_C(1000);
+
+	if (sa->kept_ms > last)
+		last = sa->kept_ms;
+	return last == 0 || now - last >= want ? 0 : want - (now - last);
+}
+
+static void
+look(evutil_socket_t fd, short what, void *arg)
+{
+	struct keepalive *k = arg;
+	const struct sadb *sad = shim_gen(k->shim)->sad;
+	uint64_t now = mono_ms(), next = UINT64_MAX;
+	struct timeval tv;
+
+	for (size_t i = 0; i < sadb_count(sad); i++) {
+		struct sa *sa = sadb_at(sad, i);
+		uint8_t f[64];
+		uint64_t left;
+		uint32_t len;
+
+		if (!sa->p.keepalive || !sa->out || !sa_usable(sa))
+			continue;
+		if ((left = silence_left(sa, now)) == 0) {
+			if ((len = frame(k, sa, f)) != 0 && shim_inject(k->shim, f, len))
+				sa->kept_ms = now;
+			left = sa->kept_ms == now ? sa->p.keepalive * UINT64_C(1000) : 1000;
+		}
+		if (left < next)
+			next = left;
+	}
+	if (next == UINT64_MAX)
+		return;
+	tv.tv_sec = (time_t)(next / 1000);
+	tv.tv_usec = (suseconds_t)(next % 1000) * 1000;
+	evtimer_add(k->timer, &tv);
+}
+
+struct keepalive *
+keepalive_new(struct event_base *base, struct shim *s, struct nexthop_keeper *hops)
+{
+	struct keepalive *k = calloc(1, sizeof *k);
+
+	if (!k)
+		return NULL;
+	k->shim = s;
+	k->hops = hops;
+	if ((k->timer = evtimer_new(base, look, k)) == NULL) {
+		free(k);
+		return NULL;
+	}
+	return k;
+}
+
+void
+keepalive_free(struct keepalive *k)
+{
+	if (!k)
+		return;
+	event_free(k->timer);
+	free(k);
+}
+
+void
+keepalive_retarget(struct keepalive *k)
+{
+	evtimer_del(k->timer);
+	look(-1, 0, k);
+}
