@@ -126,6 +126,14 @@ retry(evutil_socket_t fd, short what, void *arg)
 		log_info("both edges are there again: running");
 }
 
+/* The host is told at once that nothing passes; bump_go() gives the carrier back.  (A TAP that is gone has none anyway.) */
+static void
+drop_carrier(struct bump *b)
+{
+	if (shim_state(b->shim) != SHIM_HALTED)
+		edge_tap_carrier(shim_upper(b->shim), false);
+}
+
 /* --- what is watched --- */
 
 static void
@@ -136,6 +144,7 @@ on_shim(evutil_socket_t fd, short what, void *arg)
 	if (!bump_heard(b))
 		return;
 	log_warnx("an edge is gone: nothing passes until it is back");
+	drop_carrier(b);
 	audit_note(b->audit, "state", "paused: an edge is gone");
 	retry_now(b);
 }
@@ -192,6 +201,7 @@ on_nic(evutil_socket_t fd, short what, void *arg)
 		    b->seen & 1u << NIC_GONE ? "NIC" : "TAP");
 		if (shim_state(b->shim) == SHIM_RUNNING)
 			shim_pause(b->shim);
+		drop_carrier(b);
 	}
 	if (b->seen & (1u << NIC_GONE | 1u << NIC_TAP_GONE | 1u << NIC_BACK))
 		retry_now(b);

@@ -97,6 +97,7 @@ start a eth0 "$tmp/a.conf" --guard-in-place
 reach a 10.9.0.2
 say "given back"
 ctl a detach
+ctl b detach
 same a "$before" "given back"
 [ -z "$(at a nft list ruleset)" ] || fail "the guard is still there: $(at a nft list ruleset)"
 stop a
