@@ -1,6 +1,7 @@
 /*
  * Keyed contexts: a back end's ESP and AH transforms over arrays of jobs.  A context belongs to one SA, one direction and
- * one worker; it holds expanded keys and is set up once.  Nothing here allocates or fails for want of memory per packet.
+ * one worker; it holds expanded keys and is set up once.  Nothing here allocates per packet, but for what OpenSSL's HMAC
+ * takes and gives back itself (crypto_ossl.h); where that fails the packet is not ok.
  */
 #ifndef BITS_CRYPTO_H
 #define BITS_CRYPTO_H
