@@ -36,6 +36,7 @@ ah_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_mac_
 	if ((d = xform_begin(sa, w)) != DROP_NONE ||
 	    (d = replay_advance(&sa->replay, p->seq)) != DROP_NONE)
 		return d;
+	__atomic_store_n(&sa->cin.lost, sa->replay.lost, __ATOMIC_RELAXED);
 	xform_account(sa, w, &sa->cin, p->l3end - p->l4 - hlen);
 	if (sa->p.mode == MODE_TUNNEL) {
 		if (next != IPPROTO_IPIP && next != IPPROTO_IPV6)

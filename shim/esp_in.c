@@ -81,6 +81,7 @@ esp_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_esp
 	if ((d = xform_begin(sa, w)) != DROP_NONE ||
 	    (d = replay_advance(&sa->replay, p->seq)) != DROP_NONE)
 		return d;
+	__atomic_store_n(&sa->cin.lost, sa->replay.lost, __ATOMIC_RELAXED);
 	if (sa->p.follow)
 		udpencap_follow(sa, p, w);
 	if ((d = esp_unpad(j->dst, &len, &next)) != DROP_NONE)

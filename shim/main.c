@@ -28,6 +28,7 @@
 #include "options.h"
 #include "reload.h"
 #include "rundir.h"
+#include "secret.h"
 
 struct daemon {
 	struct options o;
@@ -294,6 +295,8 @@ main(int argc, char **argv)
 		daemonise(&d); /* before the first key is read: locked memory is not inherited */
 	if (!d.o.dissolve && read_file(&d.o, &c, true) < 0)
 		return 1;
+	if (!secret_locked())
+		log_warnx("not all keys are in locked memory (RLIMIT_MEMLOCK is too small): they could reach swap");
 	if (crypto_select(d.o.crypto, &cause) < 0)
 		fatalx("--crypto %s: %s", d.o.crypto, cause ? cause : "not usable");
 	if (!d.o.dissolve && nic_check(&no, why, sizeof why) < 0)

@@ -193,7 +193,7 @@ check_keys(struct ruleset *s, struct diags *ds)
 	for (size_t i = 0; i < s->nsas; i++) {
 		struct ruleset_sa *e = &s->sa[i];
 
-		if (seqkeeper_name(&e->sa->p, fp) < 0) {
+		if (sa_params_fingerprint(&e->sa->p, fp) < 0) {
 			complain(ds, e, "no fingerprint can be made of its key");
 			continue;
 		}

@@ -90,14 +90,6 @@ seqkeeper_sends(const struct sa *sa)
 	return sa->out != NULL;
 }
 
-int
-seqkeeper_name(const struct sa_params *p, char fp[static SEQSTORE_FP_LEN + 1])
-{
-	return seqstore_fingerprint(p->proto, p->enckey ? secret_bytes(p->enckey) : NULL,
-	    p->enckey ? secret_len(p->enckey) : 0, p->authkey ? secret_bytes(p->authkey) : NULL,
-	    p->authkey ? secret_len(p->authkey) : 0, fp);
-}
-
 /* Does a repeated number break the cipher itself, and not only the peer's window? */
 static bool
 counter_mode(const struct sa_params *p)
@@ -181,7 +173,7 @@ seqkeeper_begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *why, s
 	struct seqstore_record rec;
 	int verdict;
 
-	if (seqkeeper_name(&sa->p, sa->fp) < 0) {
+	if (sa_params_fingerprint(&sa->p, sa->fp) < 0) {
 		snprintf(why, cap, "SPI 0x%08x may not send: no fingerprint of its key", sa->spi);
 		return -1;
 	}

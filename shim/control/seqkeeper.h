@@ -29,9 +29,6 @@ void seqkeeper_free(struct seqkeeper *k);
 /** seqkeeper_sends(sa): may ${sa} send, and so need numbers? */
 bool seqkeeper_sends(const struct sa *sa);
 
-/** seqkeeper_name(p, fp): the fingerprint of an SA's key; 0, or -1 and errno. */
-int seqkeeper_name(const struct sa_params *p, char fp[static SEQSTORE_FP_LEN + 1]);
-
 /**
  * seqkeeper_begin(k, sa, first_use, why, cap):
  * Before ${sa} is published: sets its fingerprint and block, moves its next number to where its key's record says, and reserves the first
