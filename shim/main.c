@@ -245,7 +245,8 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 		log_info("stopped; %s stays isolated", d->o.nic);
 	return 0;
 err:
-	say_closed(&d->o);
+	if (d->bump.nic)
+		say_closed(&d->o);
 	return 1;
 }
 
@@ -309,10 +310,12 @@ main(int argc, char **argv)
 	}
 	if ((d.run = rundir_open(d.o.run_dir, d.o.nic, why, sizeof why)) == NULL)
 		fatalx("%s", why);
-	if (d.o.dissolve)
+	if (d.o.dissolve) {
 		status = dissolve(&d.o, &no);
-	else
+	} else {
 		status = serve(&d, &no, &c);
+		conf_free(&c); /* keys are wiped also where the start failed */
+	}
 	if (d.bump.ctl)
 		ctl_server_free(d.bump.ctl);
 	d.bump.ctl = NULL;

@@ -311,6 +311,12 @@ bump_take(struct bump *b, char *why, size_t cap)
 	}
 	shim_set_edges(b->shim, upper, lower);
 	if (shim_init(b->shim) < 0) {
+		if (errno == EBUSY) {
+			snprintf(why, cap, "%s is taken by another bitsd, of another run directory",
+			    b->opts.name);
+			drop_nic(b);
+			return -1;
+		}
 		snprintf(
 		    why, cap, "cannot bind the edges of %s: %s", b->opts.name, strerror(errno));
 		return -1;

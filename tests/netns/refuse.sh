@@ -94,7 +94,7 @@ ctl a -s all -k >"$tmp/state1"
 	echo 'flow from any to any tpye bypass'
 	echo "esp transport from 10.9.0.1 to 10.9.0.3 spi 0x1005:0x2005 enc aes-128-gcm enckey 0x00:0x00"
 } >"$tmp/bad.conf"
-refused 1 'bad.conf:2:[0-9]+: ' ctl a -f "$tmp/bad.conf"
+refused 1 'bad.conf:2:[0-9]+: ' "$IPSECCTL" -S "$(sock a)" -f "$tmp/bad.conf"
 grep -qE 'bad.conf:3:[0-9]+: ' "$tmp/out" || fail "the second error is not told: $(cat "$tmp/out")"
 ctl a -s all -k >"$tmp/state2"
 cmp "$tmp/state1" "$tmp/state2" || fail "an erroneous file changed the state"
