@@ -514,12 +514,24 @@ test_fragments(void **state)
 	    {MODE_TRANSPORT, "fd00::1", "fd00::2", "fd00::1", "fd00::2"},
 	    {MODE_TUNNEL, "10.0.0.1", "10.0.0.2", "fd01::1", "fd02::1"},
 	};
+	static const struct {
+		enum ipsec_proto proto;
+		const char *enc, *auth;
+	} suite[] = {
+	    {IPSEC_ESP, "aes-128-gcm", NULL},
+	    {IPSEC_ESP, "aes-128", "hmac-sha2-256"},
+	    {IPSEC_ESP, "chacha20-poly1305", NULL},
+	    {IPSEC_ESP, "aes-128-ccm", NULL},
+	    {IPSEC_ESP, "aes-128-ctr", "hmac-sha1"},
+	    {IPSEC_AH, NULL, "hmac-sha2-256"},
+	};
 	static const uint32_t sizes[] = {1472, 1473, 8000, 60000, 65400};
 	static uint8_t f[70000], got[70000];
 
-	for (size_t i = 0; i < 4; i++) {
-		struct pair_sa s = {
-		    IPSEC_ESP, shape[i].mode, shape[i].src, shape[i].dst, "aes-128-gcm", NULL};
+	for (size_t j = 0; j < 4 * sizeof suite / sizeof suite[0]; j++) {
+		size_t i = j % 4;
+		struct pair_sa s = {suite[j / 4].proto, shape[i].mode, shape[i].src, shape[i].dst,
+		    suite[j / 4].enc, suite[j / 4].auth};
 
 		pair_protect(&pr, &s, 1, shape[i].local, shape[i].remote);
 		for (size_t k = 0; k < 5; k++) {
@@ -786,5 +798,18 @@ main(void)
 	    T(test_follow),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	static const char *const backend[] = {"openssl", "ipsec-mb"};
+	int failed = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *why;
+
+		if (crypto_select(backend[i], &why) < 0) {
+			print_message("%s: %s\n", backend[i], why);
+			failed += i == 0; /* the first is always there */
+			continue;
+		}
+		failed += cmocka_run_group_tests_name(backend[i], tests, NULL, NULL);
+	}
+	return failed;
 }
