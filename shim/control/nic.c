@@ -15,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "log.h"
 #include "mono.h"
 #include "netns.h"
 #include "nic_int.h"
+
+#define LINK_WAIT 2000 /* ms */
 
 unsigned nic_stop_after;
 
@@ -142,24 +145,48 @@ set_aside(struct nic *n, char *why, size_t cap)
 	return 0;
 }
 
+/* A NIC that had a link gets a moment to have it again: nexthop objects need it, and who looks right behind us wants to see it. */
+static void
+await_link(struct nic *n, unsigned index)
+{
+	struct timespec ms = {.tv_nsec = 1000000};
+	struct nic_link l;
+
+	if (!(n->st.conf.link.flags & IFF_UP) || !n->had_link)
+		return;
+	for (int i = 0;
+	     i < LINK_WAIT && nic_link_index(n->host, index, &l) == 0 && !(l.carrier && l.running);
+	     i++)
+		nanosleep(&ms, NULL);
+}
+
 /* What ${st} says goes back onto the NIC; everything of ours goes. */
 static int
 restore(struct nic *n, char *why, size_t cap)
 {
 	struct nic_link l;
 	char text[256];
+	int missing;
 
 	if (nic_place_tap_delete(n, why, cap) == -1)
 		return -1;
-	if (n->lower_index && nic_place_home(n, why, cap) == -1)
-		return -1;
+	if (n->lower_index) {
+		n->had_link = n->seen_lower.carrier;
+		if (nic_place_home(n, why, cap) == -1)
+			return -1;
+	}
 	if (nic_link_get(n->host, n->name, &l) == -1)
 		return nic_why(why, cap, "%s: is not back: %s", n->name, strerror(errno));
 	if (memcmp(l.mac, n->st.conf.link.mac, 6) != 0 &&
 	    nic_link_mac(n->host, l.index, n->st.conf.link.mac) == -1)
 		log_warnx("%s: keeps another MAC: %s", n->name, netlink_why(n->host));
-	if (nic_conf_load(n->host, l.index, &n->st.conf, age(n), text, sizeof text) == -1)
+	if ((missing = nic_conf_load(n->host, l.index, &n->st.conf, age(n), text, sizeof text)) ==
+	    -1)
 		return nic_why(why, cap, "%s: is back, but %s", n->name, text);
+	await_link(n, l.index);
+	if (missing &&
+	    nic_route_load(n->host, l.index, &n->st.conf.addr, &n->st.conf.route, age(n)) > 0)
+		log_warnx("%s: is back, but not all of its routes", n->name);
 	nic_step();
 	if (n->way == NIC_MOVED && netns_remove(n->netns) == -1 && errno != ENOENT)
 		log_warn("%s: namespace %s is left over", n->name, n->netns);
@@ -216,6 +243,7 @@ complete(struct nic *n, char *why, size_t cap)
 	nic_step();
 	if (nic_place_tap(n, &n->st.conf, why, cap) == -1)
 		return -1;
+	n->late = true;
 	if (nic_conf_load(n->host, n->tap_index, &n->st.conf, age(n), text, sizeof text) == -1)
 		return nic_why(why, cap, "%s: the TAP: %s", n->name, text);
 	nic_step();
@@ -318,6 +346,33 @@ nic_host_netns(const struct nic *n)
 	return n->host_fd;
 }
 
+/*
+ * As the TAP is now.  The kernel throws nexthop objects, their routes and proxy entries away when carrier goes, and it goes before this
+ * (the edges are unbound): those come back as they were when the NIC was taken.
+ */
+static int
+read_tap(struct nic *n, char *why, size_t cap)
+{
+	struct netlink_list objects = {0}, neigh = {0};
+	const struct nlmsghdr *m = NULL;
+	int r = 0;
+
+	if (n->late || !n->seen_tap.carrier) {
+		r = nic_route_objects(&n->st.conf.route, &objects);
+		neigh = n->st.conf.neigh;
+		n->st.conf.neigh = (struct netlink_list){0};
+	}
+	if (r == 0)
+		r = read_conf(n, n->name, why, cap);
+	while (r == 0 && (m = netlink_list_next(&objects, m)) != NULL)
+		r = netlink_list_add(&n->st.conf.route, m);
+	while (r == 0 && (m = netlink_list_next(&neigh, m)) != NULL)
+		r = netlink_list_add(&n->st.conf.neigh, m);
+	netlink_list_free(&objects);
+	netlink_list_free(&neigh);
+	return r;
+}
+
 int
 nic_give_back(struct nic *n, char *why, size_t cap)
 {
@@ -325,8 +380,8 @@ nic_give_back(struct nic *n, char *why, size_t cap)
 		return -1;
 	if (!n->lower_index)
 		return nic_why(why, cap, "%s: the NIC is unplugged: nothing to give back", n->name);
-	/* From the TAP only where it is complete and has been seen so. */
-	if (n->tap_index && n->st.phase == NIC_TAKEN && read_conf(n, n->name, why, cap) == -1)
+	/* From the TAP only where it is complete. */
+	if (n->tap_index && n->st.phase == NIC_TAKEN && read_tap(n, why, cap) == -1)
 		return -1;
 	if (save(n, NIC_GIVING, why, cap) == -1)
 		return -1;

@@ -16,24 +16,24 @@
 #include "addr.h"
 
 enum nic_way {
-	NIC_MOVED,      /* in its private namespace */
-	NIC_GUARDED,    /* could not move: renamed in place, every ingress frame but bitsd's taps dropped (nftables netdev hook) */
+	NIC_MOVED,   /* in its private namespace */
+	NIC_GUARDED, /* could not move: renamed in place, every ingress frame but bitsd's taps dropped (nftables netdev hook) */
 };
 
 struct nic_opts {
-	const char *name;       /* "eth0" */
-	const char *netns;      /* name of the private namespace; NULL: "bits-<name>" */
-	const char *state_dir;  /* what is saved goes to <state_dir>/<name>.nic */
-	bool stay;              /* do not try to move it (test of the second way) */
+	const char *name;      /* "eth0" */
+	const char *netns;     /* name of the private namespace; NULL: "bits-<name>" */
+	const char *state_dir; /* what is saved goes to <state_dir>/<name>.nic */
+	bool stay;	       /* do not try to move it (test of the second way) */
 };
 
 struct nic_info {
 	enum nic_way way;
-	char lower[16];         /* the NIC's name where it is now */
+	char lower[16]; /* the NIC's name where it is now */
 	uint8_t mac[6];
 	uint32_t mtu;
-	bool up;                /* admin up and carrier */
-	bool resumed;           /* it was taken already */
+	bool up;      /* admin up and carrier */
+	bool resumed; /* it was taken already */
 };
 
 /* Opaque types. */
@@ -70,13 +70,13 @@ void nic_free(struct nic *n);
 
 /* What happens to the NIC and the TAP, told by netlink. */
 enum nic_event {
-	NIC_LINK,       /* carrier or admin state changed: read nic_info() */
-	NIC_MTU,        /* MTU of the NIC changed (the TAP follows by nic_event_read()) */
-	NIC_GONE,       /* unplugged or renamed away */
-	NIC_BACK,       /* and there again (index changed) */
-	NIC_TAP_GONE,   /* somebody deleted the TAP */
-	NIC_ADDR,       /* the host's addresses on the TAP changed */
-	NIC_ROUTE,      /* routes or neighbours of the host changed: next hops have to be looked at */
+	NIC_LINK,     /* carrier or admin state changed: read nic_info() */
+	NIC_MTU,      /* MTU of the NIC changed (the TAP follows by nic_event_read()) */
+	NIC_GONE,     /* unplugged or renamed away */
+	NIC_BACK,     /* and there again (index changed) */
+	NIC_TAP_GONE, /* somebody deleted the TAP */
+	NIC_ADDR,     /* the host's addresses on the TAP changed */
+	NIC_ROUTE,    /* routes or neighbours of the host changed: next hops have to be looked at */
 };
 
 /** nic_event_fds(n, fd): the two netlink descriptors to wait for (NIC's namespace, host's). */

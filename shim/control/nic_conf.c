@@ -59,6 +59,7 @@ nic_conf_load(struct netlink *nl, unsigned index, const struct nic_conf *c, uint
     size_t cap)
 {
 	struct nic_link now;
+	int missing;
 
 	if (nic_link_index(nl, index, &now) == -1)
 		return nic_why(why, cap, "the device is gone: %s", strerror(errno));
@@ -79,10 +80,10 @@ nic_conf_load(struct netlink *nl, unsigned index, const struct nic_conf *c, uint
 	nic_step();
 	if (c->link.addr_gen >= 0 && nic_link_addr_gen(nl, index, c->link.addr_gen) == -1)
 		log_debug("nic", "%s: no address generation mode: %s", now.name, netlink_why(nl));
-	if (nic_route_load(nl, index, &c->addr, &c->route, age) == -1)
+	if ((missing = nic_route_load(nl, index, &c->addr, &c->route, age)) == -1)
 		return nic_why(why, cap, "routes cannot be set: %s", strerror(errno));
 	nic_step();
-	if (nic_neigh_load(nl, index, &c->neigh) == -1)
+	if (nic_neigh_load(nl, index, &c->neigh, false) == -1)
 		return nic_why(why, cap, "neighbours cannot be set: %s", strerror(errno));
-	return 0;
+	return missing;
 }

@@ -157,6 +157,15 @@ check_tap(struct nic *n)
 	    nic_link_flags(
 		n->lower, n->lower_index, l.promiscuity ? IFF_PROMISC : 0, IFF_PROMISC) == -1)
 		log_warnx("%s: promiscuous mode: %s", n->name, netlink_why(n->lower));
+	/*
+	 * Nexthop objects, and the routes that name them, are refused to a device without carrier; proxy entries go when
+	 * carrier goes, which it did when the TAP was made.
+	 */
+	if (n->late && l.carrier && l.running) {
+		n->late = false;
+		(void)nic_route_late(n->host, l.index, &n->st.conf.route);
+		(void)nic_neigh_load(n->host, l.index, &n->st.conf.neigh, true);
+	}
 	n->seen_tap = l;
 	return 0;
 }

@@ -27,9 +27,9 @@
 /* A device, as RTM_GETLINK has it. */
 struct nic_link {
 	unsigned index, type, flags, mtu, txqlen, group, master, link, promiscuity;
-	bool ether;	/* ARPHRD_ETHER and 6 octets of address */
-	bool link_here; /* ${link} is an index of the same namespace */
-	bool carrier;
+	bool ether;	       /* ARPHRD_ETHER and 6 octets of address */
+	bool link_here;	       /* ${link} is an index of the same namespace */
+	bool carrier, running; /* running: and the kernel has made it known (operational state) */
 	bool tap, tap_persist;
 	int addr_gen; /* IFLA_INET6_ADDR_GEN_MODE; -1: no IPv6 on it */
 	uint8_t mac[6];
@@ -64,7 +64,7 @@ struct nic_state {
 
 struct nic {
 	char name[IFNAMSIZ], netns[128], dir[PATH_MAX], file[PATH_MAX];
-	bool stay;
+	bool stay, had_link;
 	int host_fd,
 	    lower_fd; /* namespaces; lower_fd -1: not there yet; the same as host_fd's when guarded */
 	struct netlink *host, *lower; /* requests; lower NULL as above */
@@ -73,6 +73,8 @@ struct nic {
 	unsigned lower_index, tap_index; /* 0: gone */
 	enum nic_way way;
 	char lower_name[IFNAMSIZ];
+	bool
+	    late; /* the TAP has had no carrier yet: what the kernel refuses without has to follow */
 	struct nic_state st;
 	struct nic_info info;
 	struct nic_link seen_lower, seen_tap; /* as events last found them */
@@ -117,15 +119,21 @@ int nic_nexthop_save(struct netlink *nl, unsigned index, struct netlink_list *ou
 bool nic_nexthop_has(const struct netlink_list *l, uint32_t id);
 struct nlmsghdr *nic_nexthop_fill(void *buf, const struct nlmsghdr *m, unsigned from, unsigned to);
 
-/* nic_route.c: routes and nexthops. */
+/* nic_route.c: routes and nexthops.  load: how many could not be set (logged); -1 and errno. */
 int nic_route_save(
     struct netlink *nl, unsigned index, const struct netlink_list *addr, struct netlink_list *out);
 int nic_route_load(struct netlink *nl, unsigned index, const struct netlink_list *addr,
     const struct netlink_list *in, uint32_t age);
+/* Takes away what still goes through a device that stays. */
+int nic_route_flush(struct netlink *nl, unsigned index);
+/* What of ${in} has to do with nexthop objects: added to ${out}, or loaded behind the rest, when there is carrier. */
+int nic_route_late(struct netlink *nl, unsigned index, const struct netlink_list *in);
+int nic_route_objects(const struct netlink_list *in, struct netlink_list *out);
 
 /* nic_neigh.c: permanent and proxy entries. */
 int nic_neigh_save(struct netlink *nl, unsigned index, struct netlink_list *out);
-int nic_neigh_load(struct netlink *nl, unsigned index, const struct netlink_list *in);
+int nic_neigh_load(
+    struct netlink *nl, unsigned index, const struct netlink_list *in, bool proxies_only);
 
 /* nic_sysctl.c: works on the caller's network namespace.  set: one value of one device. */
 int nic_sysctl_save(const char *nic, unsigned mtu, struct nic_sysctl *out);
@@ -134,7 +142,7 @@ int nic_sysctl_set(const char *nic, const char *dir, const char *file, const cha
 int nic_sysctl_add(struct nic_sysctl *s, const char *line);
 void nic_sysctl_free(struct nic_sysctl *s);
 
-/* nic_conf.c */
+/* nic_conf.c.  load: as nic_route_load(); -1 and ${why}. */
 int nic_conf_save(struct netlink *nl, const char *name, struct nic_conf *c);
 int nic_conf_load(struct netlink *nl, unsigned index, const struct nic_conf *c, uint32_t age,
     char *why, size_t cap);

@@ -10,6 +10,9 @@
 #include <linux/rtnetlink.h>
 #include "nic_int.h"
 
+#define IF_OPER_UNKNOWN 0 /* linux/if.h does not go together with net/if.h */
+#define IF_OPER_UP	6
+
 static int
 attr_u8(const struct nlattr *a)
 {
@@ -125,6 +128,9 @@ nic_link_parse(const struct nlmsghdr *nlh, struct nic_link *l)
 			break;
 		case IFLA_CARRIER:
 			l->carrier = attr_u8(a) != 0;
+			break;
+		case IFLA_OPERSTATE: /* IF_OPER_UP, IF_OPER_UNKNOWN (no driver's word on it) */
+			l->running = attr_u8(a) == IF_OPER_UP || attr_u8(a) == IF_OPER_UNKNOWN;
 			break;
 		case IFLA_IFALIAS:
 			attr_str(a, l->alias, sizeof l->alias);

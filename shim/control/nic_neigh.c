@@ -56,12 +56,17 @@ nic_neigh_save(struct netlink *nl, unsigned index, struct netlink_list *out)
 }
 
 int
-nic_neigh_load(struct netlink *nl, unsigned index, const struct netlink_list *in)
+nic_neigh_load(struct netlink *nl, unsigned index, const struct netlink_list *in, bool proxies_only)
 {
 	const struct nlmsghdr *m = NULL;
 
-	while ((m = netlink_list_next(in, m)) != NULL)
+	while ((m = netlink_list_next(in, m)) != NULL) {
+		const struct ndmsg *nd = mnl_nlmsg_get_payload(m);
+
+		if (proxies_only && !(nd->ndm_flags & NTF_PROXY))
+			continue;
 		if (netlink_talk(nl, fill(nl, m, index)) == -1 && errno != EEXIST)
 			log_warnx("nic: a neighbour entry cannot be set: %s", netlink_why(nl));
+	}
 	return 0;
 }

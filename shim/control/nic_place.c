@@ -176,9 +176,10 @@ nic_place_guard(struct nic *n, const struct nic_link *l, char *why, size_t cap)
 		if (nic_link_altname(n->host, l->index, l->alt[i], false) == -1)
 			return nic_why(why, cap, "%s: name %s cannot be taken off: %s", n->name,
 			    l->alt[i], netlink_why(n->host));
-	if (nic_addr_flush(n->host, l->index) == -1)
-		return nic_why(why, cap, "%s: addresses cannot be taken off: %s", n->name,
-		    netlink_why(n->host));
+	/* A multipath route of which this was one leg stays, with a leg that would come back to life. */
+	if (nic_addr_flush(n->host, l->index) == -1 || nic_route_flush(n->host, l->index) == -1)
+		return nic_why(why, cap, "%s: addresses and routes cannot be taken off: %s",
+		    n->name, netlink_why(n->host));
 	nic_step();
 	if (nic_link_rename(n->host, l->index, guard) == -1)
 		return nic_why(

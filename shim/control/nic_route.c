@@ -263,20 +263,142 @@ put_back(struct netlink *nl, uint8_t *buf, const struct nlmsghdr *m, unsigned in
 	return -1;
 }
 
+/*
+ * The last try.  A gateway that was on link when its route was made need not be so by now (its prefix has gone): a route to the
+ * gateway stands in while the route is made.
+ */
+static int
+put_back_by_hand(
+    struct netlink *nl, uint8_t *buf, const struct nlmsghdr *m, unsigned index, uint32_t age)
+{
+	const struct rtmsg *old = mnl_nlmsg_get_payload(m);
+	const struct nlattr *gw = m->nlmsg_type == RTM_NEWROUTE ? attr(m, RTA_GATEWAY) : NULL;
+	struct rtmsg rt = {.rtm_family = old->rtm_family,
+	    .rtm_table = RT_TABLE_MAIN,
+	    .rtm_protocol = RTPROT_STATIC,
+	    .rtm_scope = RT_SCOPE_LINK,
+	    .rtm_type = RTN_UNICAST};
+	struct nlmsghdr *nlh;
+	int r, e;
+
+	if (!gw || !attr(m, RTA_OIF) || attr_u32(m, RTA_OIF) != 0)
+		return put_back(nl, buf, m, index, age);
+	rt.rtm_dst_len = (unsigned char)(8 * mnl_attr_get_payload_len(gw));
+	nlh = netlink_request(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &rt, sizeof rt);
+	mnl_attr_put(nlh, RTA_DST, mnl_attr_get_payload_len(gw), mnl_attr_get_payload(gw));
+	mnl_attr_put_u32(nlh, RTA_OIF, index);
+	if (netlink_talk(nl, nlh) == -1)
+		return put_back(nl, buf, m, index, age);
+	r = put_back(nl, buf, m, index, age);
+	e = errno;
+	nlh = netlink_request(nl, RTM_DELROUTE, 0, &rt, sizeof rt);
+	mnl_attr_put(nlh, RTA_DST, mnl_attr_get_payload_len(gw), mnl_attr_get_payload(gw));
+	mnl_attr_put_u32(nlh, RTA_OIF, index);
+	(void)netlink_talk(nl, nlh);
+	errno = e;
+	return r;
+}
+
+/* Pass after pass over what ${have} does not have, while any makes progress.  How many are left over; -1 and errno. */
+static int
+add(struct netlink *nl, unsigned index, const struct netlink_list *want,
+    const struct netlink_list *have, uint8_t *buf, uint32_t age)
+{
+	size_t n = 0, i, before, open;
+	const struct nlmsghdr *m;
+	char text[128], *done;
+	int left = 0;
+
+	for (m = NULL; (m = netlink_list_next(want, m)) != NULL;)
+		n++;
+	if ((done = calloc(1, n + 1)) == NULL)
+		return -1;
+	for (before = n + 1, open = n; open > 0 && open < before;) {
+		before = open;
+		open = 0;
+		for (m = NULL, i = 0; (m = netlink_list_next(want, m)) != NULL; i++) {
+			if (done[i])
+				continue;
+			if ((m->nlmsg_type == RTM_NEWROUTE && in(have, m)) ||
+			    put_back(nl, buf, m, index, age) == 0)
+				done[i] = 1;
+			else
+				open++;
+		}
+	}
+	for (m = NULL, i = 0; (m = netlink_list_next(want, m)) != NULL; i++)
+		if (!done[i] && put_back_by_hand(nl, buf, m, index, age) == -1) {
+			/* refused without carrier; they are tried again when there is one */
+			if (m->nlmsg_type == RTM_NEWNEXTHOP || attr(m, RTA_NH_ID))
+				log_debug("nic", "%s waits: %s", describe(m, text, sizeof text),
+				    netlink_why(nl));
+			else
+				log_warnx("nic: %s cannot be set: %s",
+				    describe(m, text, sizeof text), netlink_why(nl));
+			left++;
+		}
+	free(done);
+	return left;
+}
+
+int
+nic_route_late(struct netlink *nl, unsigned index, const struct netlink_list *list)
+{
+	struct netlink_list objects = {0}, none = {0};
+	uint8_t *buf = malloc(ROUTE_MAX);
+	int r = buf ? nic_route_objects(list, &objects) : -1;
+
+	if (r == 0)
+		r = add(nl, index, &objects, &none, buf, 0);
+	netlink_list_free(&objects);
+	free(buf);
+	return r;
+}
+
+int
+nic_route_objects(const struct netlink_list *list, struct netlink_list *out)
+{
+	const struct nlmsghdr *m = NULL;
+
+	while ((m = netlink_list_next(list, m)) != NULL)
+		if ((m->nlmsg_type == RTM_NEWNEXTHOP || attr(m, RTA_NH_ID)) &&
+		    netlink_list_add(out, m) == -1)
+			return -1;
+	return 0;
+}
+
+int
+nic_route_flush(struct netlink *nl, unsigned index)
+{
+	struct netlink_list none = {0}, mine = {0};
+	const struct nlmsghdr *m = NULL;
+	uint8_t *buf = malloc(ROUTE_MAX);
+	int r = buf ? save(nl, index, &none, &none, &mine) : -1;
+
+	while (r == 0 && (m = netlink_list_next(&mine, m)) != NULL) {
+		struct nlmsghdr *del = fill(buf, m, 0, index, 0);
+
+		del->nlmsg_type = RTM_DELROUTE;
+		del->nlmsg_flags = NLM_F_REQUEST;
+		if (netlink_talk(nl, del) == -1 && errno != ESRCH)
+			r = -1;
+	}
+	netlink_list_free(&mine);
+	free(buf);
+	return r;
+}
+
 int
 nic_route_load(struct netlink *nl, unsigned index, const struct netlink_list *addr,
     const struct netlink_list *want, uint32_t age)
 {
 	struct netlink_list have = {0}, nh = {0};
 	const struct nlmsghdr *m;
-	uint8_t *buf = malloc(ROUTE_MAX), *done = NULL;
+	uint8_t *buf = malloc(ROUTE_MAX);
 	char text[128];
-	size_t n = 0, i, open;
 	int r = -1;
 
-	for (m = NULL; (m = netlink_list_next(want, m)) != NULL;)
-		n++;
-	if (!buf || (done = calloc(1, n + 1)) == NULL || nic_nexthop_save(nl, index, &nh) == -1 ||
+	if (!buf || nic_nexthop_save(nl, index, &nh) == -1 ||
 	    save(nl, index, addr, &nh, &have) == -1)
 		goto out;
 	for (m = NULL; (m = netlink_list_next(&have, m)) != NULL;) {
@@ -292,31 +414,10 @@ nic_route_load(struct netlink *nl, unsigned index, const struct netlink_list *ad
 			log_warnx("nic: %s cannot be removed: %s", describe(m, text, sizeof text),
 			    netlink_why(nl));
 	}
-	for (size_t before = n + 1; before > 0; before = open) {
-		open = 0;
-		for (m = NULL, i = 0; (m = netlink_list_next(want, m)) != NULL; i++) {
-			if (done[i])
-				continue;
-			if (m->nlmsg_type == RTM_NEWROUTE && in(&have, m))
-				done[i] = 1;
-			else if (put_back(nl, buf, m, index, age) == 0)
-				done[i] = 1;
-			else
-				open++;
-		}
-		if (open == before)
-			break;
-	}
-	/* A route whose gateway is out of reach by now cannot come back, and must not keep the others away. */
-	for (m = NULL, i = 0; (m = netlink_list_next(want, m)) != NULL; i++)
-		if (!done[i] && put_back(nl, buf, m, index, age) == -1)
-			log_warnx("nic: %s cannot be set: %s", describe(m, text, sizeof text),
-			    netlink_why(nl));
-	r = 0;
+	r = add(nl, index, want, &have, buf, age);
 out:
 	netlink_list_free(&have);
 	netlink_list_free(&nh);
-	free(done);
 	free(buf);
 	return r;
 }
