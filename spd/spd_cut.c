@@ -4,9 +4,8 @@
  */
 #include "spd_cut.h"
 
-#define CUT_ENOUGH                                                                                 \
-	(TREE_INLINE /                                                                             \
-	    2) /* fewer boxes in a cell are no gain: a leaf takes more, and some cells have more */
+/* Fewer boxes in a cell than this are no gain: a leaf takes more, and some cells have more. */
+#define CUT_ENOUGH (TREE_INLINE / 2)
 
 /* Joins cells in pairs (those of one number when halved); the new number of cells. */
 static uint32_t

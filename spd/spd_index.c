@@ -6,9 +6,9 @@
  * and each costs a miss in the cache.  Here a step down a tree is one cache line and parts the rules a thousandfold when there
  * are many (HiCuts' cuts of equal size, as many as pay), so two or three steps do at any number of rules.  The weak point
  * of such trees are rules that are wide where the tree cuts: they end up in every cell.  So these are set aside and get a tree
- * of their own, which cuts another dimension (EffiCuts' separation): in practice one tree for rules that name small local
- * ranges, one for small remote ranges, and one for the rest.  A rule that fills a cell hides all later ones there, which
- * keeps the rest small: wide rules hide each other.
+ * of their own, which cuts another dimension (EffiCuts' separation): in practice a tree for rules that name small local
+ * ranges, one for small remote ranges, then some for ever fewer ones, and one for the rest.  A rule that fills a cell hides all
+ * later ones there, which keeps the rest small: wide rules hide each other.
  *
  * What a lookup costs at 100,000 rules is waiting for memory.  So it walks down all trees of the family side by side, and their
  * cache misses overlap; a leaf holds beside its rules' numbers where they lie in one more dimension, so that few records are
@@ -23,7 +23,7 @@
 #include "spd_index.h"
 #include "spd_tree.h"
 
-#define TREES_MAX  4 /* per family */
+#define TREES_MAX  6 /* per family */
 #define REFERENCES 8 /* a tree may hold that many per rule of the family, about */
 #define WIDE_CELLS 8 /* a rule that touches more cells of a tree's first cut is set aside */
 #define FAMILIES   2 /* IPv4, IPv6 */
@@ -36,7 +36,7 @@ struct rest {
 	uint16_t lport, lwidth, rport, rwidth; /* bit 16 of each: in flags */
 	uint8_t proto, flags;
 	uint16_t vlan;
-	uint32_t unused;
+	uint32_t pad;
 };
 
 enum {
