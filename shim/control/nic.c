@@ -22,9 +22,8 @@
 #include "netns.h"
 #include "nic_int.h"
 
-#define LINK_WAIT 2000 /* ms */
-
 unsigned nic_stop_after;
+unsigned nic_link_wait = 2000;
 
 void
 nic_step(void)
@@ -154,10 +153,11 @@ await_link(struct nic *n, unsigned index)
 
 	if (!(n->st.conf.link.flags & IFF_UP) || !n->had_link)
 		return;
-	for (int i = 0;
-	     i < LINK_WAIT && nic_link_index(n->host, index, &l) == 0 && !(l.carrier && l.running);
-	     i++)
+	for (unsigned i = 0; i < nic_link_wait; i++) {
+		if (nic_link_index(n->host, index, &l) == -1 || (l.carrier && l.running))
+			break;
 		nanosleep(&ms, NULL);
+	}
 }
 
 /* What ${st} says goes back onto the NIC; everything of ours goes. */

@@ -87,6 +87,7 @@ struct nic {
  */
 void nic_step(void);
 extern unsigned nic_stop_after;
+extern unsigned nic_link_wait; /* ms that giving back waits for the link */
 
 /** nic_why(why, cap, fmt): the sentence of a failure; always -1. */
 int nic_why(char *why, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

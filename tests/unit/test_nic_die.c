@@ -51,6 +51,7 @@ die_everywhere(bool give)
 	char *before, *after, *during;
 	unsigned k;
 
+	nic_link_wait = 0;
 	bed_configure(bed_plain);
 	before = look();
 	for (k = 1;; k++) {
