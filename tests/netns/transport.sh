@@ -70,8 +70,6 @@ ok "the largest packet is 1514 octets on the wire"
 
 say "TCP both ways"
 transfer a b 10.9.0.2
-transfer b a 10.9.0.1
-transfer a b fd09::2
 transfer b a fd09::1
 
 say "many small datagrams at once"

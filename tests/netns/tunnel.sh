@@ -88,8 +88,6 @@ largest a fd02::1 1378
 on a ping -c 2 -i 0.2 -W 3 -s 4000 10.2.0.1 >/dev/null
 ok "4000 octets in fragments"
 transfer a b 10.2.0.1
-transfer b a 10.1.0.1
-transfer a b fd02::1
 transfer b a fd01::1
 
 say "a gateway on the link, the host behind it is not"
@@ -100,10 +98,8 @@ reach h 10.1.0.1
 reach a fd20::2
 reach h fd01::1
 largest a 10.20.0.2 1418
-transfer a h 10.20.0.2
 transfer h a 10.1.0.1
 transfer a h fd20::2
-transfer h a fd01::1
 unsniff router
 [ "$(frames router 'host 10.1.0.253 or host fd01::fd')" -eq 0 ] || fail "packets for the gateway went by way of the router"
 ok "outer packets go straight to the gateway"
