@@ -59,11 +59,11 @@ enum { AALG_MD5 = 2, AALG_SHA1, AALG_SHA2_256 = 5, AALG_SHA2_384, AALG_SHA2_512,
 #define CTR(n, keys) \
 	{ .name = n, .rfc = "RFC 3686", .kind = ALG_CTR, .counter = true, .key = keys, .salt = 4, .iv = 8, .block = 1, \
 	  .evp = "AES-%u-CTR", .ikev2_id = ENCR_AES_CTR, .pfkey_id = EALG_AESCTR, .wireshark = "AES-CTR [RFC3686]" }
-/* Wireshark takes the length of the ICV from the line's integrity column ("ANY 96 bit authentication"). */
+/* Wireshark's names with the ICV's length are the ones that open; beside them its integrity column has to be "NULL". */
 #define GCM(n, k, icvlen, id) \
 	{ .name = n, .rfc = "RFC 4106", .kind = ALG_GCM, .aead = true, .counter = true, .key = {k}, .salt = 4, .iv = 8, \
 	  .icv = icvlen, .block = 1, .evp = "AES-%u-GCM", .ikev2_id = ENCR_AES_GCM_##id, .pfkey_id = EALG_GCM_##id, \
-	  .wireshark = "AES-GCM [RFC4106]" }
+	  .wireshark = "AES-GCM with " #icvlen " octet ICV [RFC4106]" }
 #define CCM(n, k, icvlen, id) \
 	{ .name = n, .rfc = "RFC 4309", .kind = ALG_CCM, .aead = true, .counter = true, .key = {k}, .salt = 3, .iv = 8, \
 	  .icv = icvlen, .block = 1, .evp = "AES-%u-CCM", .ikev2_id = ENCR_AES_CCM_##id, .pfkey_id = EALG_CCM_##id }
