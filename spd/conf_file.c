@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "conf_int.h"
 
@@ -42,6 +43,13 @@ conf_file_named(struct parser *p, const char *name)
 	f->next = p->files;
 	p->files = f;
 	return f;
+}
+
+/* /dev/null: the usual way to say "an empty file". */
+static bool
+is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
 }
 
 /* Why keys may not stand in a file like this; NULL: they may. */
@@ -139,7 +147,8 @@ slurp(struct parser *p, const char *path, const struct token *at, bool pipes, si
 		file_error(p, at, name, strerror(errno));
 	} else if (S_ISDIR(st->st_mode)) {
 		file_error(p, at, name, "it is a directory");
-	} else if (!standard && !S_ISREG(st->st_mode) && !(pipes && S_ISFIFO(st->st_mode))) {
+	} else if (!standard && !S_ISREG(st->st_mode) && !is_null(st) &&
+		   !(pipes && S_ISFIFO(st->st_mode))) {
 		file_error(p, at, name, "it is no regular file");
 	} else if (S_ISREG(st->st_mode) && (uint64_t)st->st_size > max) {
 		snprintf(why, sizeof why, "more than %zu octets", max);

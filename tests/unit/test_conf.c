@@ -731,6 +731,23 @@ test_no_message_shows_a_key(void **state)
 		}
 }
 
+/* /dev/null is an empty file; another device is none */
+static void
+test_dev_null(void **state)
+{
+	struct conf_opts o = {0};
+	struct diags ds = {0};
+	struct conf c;
+
+	conf_init(&c);
+	assert_int_equal(conf_parse_file("/dev/null", &o, &c, &ds), 0);
+	assert_int_equal(c.nrules + c.nsas + ds.n, 0);
+	assert_int_equal(conf_parse_file("/dev/zero", &o, &c, &ds), -1);
+	assert_int_equal(ds.errors, 1);
+	diags_free(&ds);
+	conf_free(&c);
+}
+
 /* A set that came from no text (an edit) is checked too. */
 static void
 test_check_without_places(void **state)
@@ -782,6 +799,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_include_limits, folder_make, folder_gone),
 	    cmocka_unit_test(test_no_message_shows_a_key),
 	    cmocka_unit_test(test_check_without_places),
+	    cmocka_unit_test(test_dev_null),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
