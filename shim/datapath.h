@@ -53,7 +53,7 @@ struct walk {
 	struct flowcache *cache;
 	struct reasm *reasm;             /* datagrams being put together; NULL: fragments are not reassembled */
 	struct events *events;           /* NULL: nobody listens */
-	struct stats *stats;
+	struct stats *stats;             /* NULL: neither packets nor rules are counted (policy_burst(), policy_opened() only) */
 	struct rng *rng;
 	uint64_t now;                    /* ms, read once a burst by the caller */
 	uint32_t mtu;                    /* of the lower edge, octets of IP packet */
@@ -101,6 +101,11 @@ void policy_burst(struct walk *w, struct burst *b, enum dir dir);
 
 /** policy_opened(w, p): the check after opening (RFC 4301 5.2 step 4): DROP_NONE, SELECTOR_MISMATCH, ... */
 enum drop policy_opened(struct walk *w, struct pkt *p);
+
+/** policy_bundle(w, policy, k, sa, src, dst): the SAs of ${policy}'s steps for an outbound packet with key ${k}, up to the first step that has
+ * none: their number, and the ends of the one wanting in *${src} and *${dst}. */
+unsigned policy_bundle(const struct walk *w, const struct policy *policy, const struct flowkey *k, struct sa *sa[], struct ipaddr *src,
+    struct ipaddr *dst);
 
 /* xform.c */
 
@@ -178,6 +183,13 @@ enum fit {
 	FIT_AFTER,   /* transport mode: protect, then cut what comes out */
 	FIT_NOT,     /* may not be cut: tell the host that *${mtu} octets would fit */
 };
+
+/** pmtu_sizes(p, size, clear): octets of IP packet of outbound ${p}, which has met policy, after each step of its protection; and how many of
+ * each step's input transport mode leaves clear.  Number of steps. */
+unsigned pmtu_sizes(const struct pkt *p, uint32_t size[], uint32_t clear[]);
+
+/** pmtu_room(w, p, clear): the largest packet that fits the MTU after all of ${p}'s steps; 0: none does. */
+uint32_t pmtu_room(const struct walk *w, const struct pkt *p, const uint32_t clear[]);
 
 /** pmtu_fit(w, p, mtu): ${p} has met policy outbound.  RFC 4301 8.2.1, RFC 4303 3.3.4; the size is right to the octet, padding included. */
 enum fit pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu);

@@ -9,28 +9,44 @@
 #define ICMP_QUOTE4 548	 /* RFC 1812 4.3.2.3: the message has at most 576 octets */
 #define ICMP_QUOTE6 1232 /* RFC 4443 2.4: at most 1280 */
 
-enum fit
-pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
+unsigned
+pmtu_sizes(const struct pkt *p, uint32_t size[], uint32_t clear[])
 {
-	uint32_t size = p->l3end - p->l3, clear[POLICY_STEPS_MAX], room = w->mtu,
-		 steps = p->bypass ? 0 : p->policy->nsteps;
-	uint32_t front = p->ins - p->l3;
-	const uint8_t *h = pkt_get(p, p->l3, 20);
+	uint32_t octets = p->l3end - p->l3, front = p->ins - p->l3;
+	unsigned steps = p->bypass ? 0 : p->policy->nsteps;
 
-	*mtu = room;
-	for (uint32_t i = 0; i < steps; i++) {
+	for (unsigned i = 0; i < steps; i++) {
 		const struct sa *sa = p->sa[i];
 
 		clear[i] = front;
-		size = xform_overhead(sa, size, front);
+		size[i] = octets = xform_overhead(sa, octets, front);
 		if (sa->p.mode == MODE_TUNNEL)
 			front = sa->p.dst.af == 4 ? 20 : 40;
 	}
-	if (size <= room)
-		return FIT_WHOLE;
-	for (uint32_t i = steps; i-- > 0;)
+	return steps;
+}
+
+uint32_t
+pmtu_room(const struct walk *w, const struct pkt *p, const uint32_t clear[])
+{
+	uint32_t room = w->mtu;
+
+	for (unsigned i = p->bypass ? 0 : p->policy->nsteps; i-- > 0;)
 		room = xform_fit(p->sa[i], room, clear[i]);
-	*mtu = room;
+	return room;
+}
+
+enum fit
+pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
+{
+	uint32_t size[POLICY_STEPS_MAX], clear[POLICY_STEPS_MAX], room;
+	unsigned steps = pmtu_sizes(p, size, clear);
+	const uint8_t *h = pkt_get(p, p->l3, 20);
+
+	*mtu = w->mtu;
+	if ((steps ? size[steps - 1] : p->l3end - p->l3) <= w->mtu)
+		return FIT_WHOLE;
+	*mtu = room = pmtu_room(w, p, clear);
 	/* What the host has cut itself, or allowed to be cut, may be cut; and IPv6 knows no packet below 1280 (RFC 8200 5). */
 	if (!p->cut_ok && (p->af == 6 ? room >= IP6_MIN_MTU : (h[6] & 0x40) != 0))
 		return FIT_NOT;

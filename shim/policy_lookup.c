@@ -24,30 +24,25 @@ step_ends(const struct sa_template *t, const struct ipaddr *src, const struct ip
 	return true;
 }
 
-/*
- * The SAs of ${f}'s bundle for a packet with key ${k}, into f->sa[]; stops at the first step that has none.  Number of
- * steps that have one; the ends of the one wanting in *${src} and *${dst}.
- */
-static unsigned
-bundle_find(const struct walk *w, const struct flowkey *k, struct flow *f, struct ipaddr *src,
-    struct ipaddr *dst)
+unsigned
+policy_bundle(const struct walk *w, const struct policy *policy, const struct flowkey *k,
+    struct sa *sa[], struct ipaddr *src, struct ipaddr *dst)
 {
-	const struct policy *policy = f->policy;
 	struct ipaddr from = k->local, to = k->remote;
 	unsigned i;
 
 	for (i = 0; i < policy->nsteps; i++) {
 		const struct sa_template *t = &policy->step[i];
-		struct sa *sa = NULL;
+		struct sa *found = NULL;
 
 		if (step_ends(t, &from, &to, src, dst))
-			sa = sadb_out(w->gen->sad, t->proto, t->mode, src, dst, t->reqid);
-		if (sa == NULL)
+			found = sadb_out(w->gen->sad, t->proto, t->mode, src, dst, t->reqid);
+		if (found == NULL)
 			break;
-		f->sa[i] = sa;
-		if (sa->p.mode == MODE_TUNNEL) { /* the next step sees this one's outer header */
-			from = sa->p.src;
-			to = sa->p.dst;
+		sa[i] = found;
+		if (found->p.mode == MODE_TUNNEL) { /* the next step sees this one's outer header */
+			from = found->p.src;
+			to = found->p.dst;
 		}
 	}
 	return i;
@@ -74,7 +69,7 @@ flow_find(struct walk *w, const struct flowkey *k, struct flow *scratch)
 		return hit;
 	*scratch = (struct flow){.policy = spd_lookup(w->gen->spd, k, NULL)};
 	if (k->dir == DIR_OUT && scratch->policy && scratch->policy->action == ACT_PROTECT)
-		bundle_find(w, k, scratch, &src, &dst);
+		policy_bundle(w, scratch->policy, k, scratch->sa, &src, &dst);
 	return w->cache ? flowcache_put(w->cache, k, w->gen->number, scratch) : scratch;
 }
 
@@ -83,6 +78,8 @@ rule_count(const struct walk *w, struct policy *policy, const struct pkt *p, enu
 {
 	struct policy_counters *c = &policy->count[dir];
 
+	if (w->stats == NULL) /* nobody's packet: trace.c asks */
+		return;
 	stats_add(&c->packets, 1);
 	stats_add(&c->octets, p->l3end - p->l3);
 	__atomic_store_n(&c->last_ms, w->now, __ATOMIC_RELAXED);
@@ -100,11 +97,11 @@ acquire(struct walk *w, const struct pkt *p, const struct flow *f)
 	    .flowlabel = flow_label(p),
 	    .key = p->key,
 	};
-	struct flow again = *f;
+	struct sa *sa[POLICY_STEPS_MAX];
 	unsigned i;
 
 	if (w->events == NULL ||
-	    (i = bundle_find(w, &p->key, &again, &ev.src, &ev.dst)) == f->policy->nsteps)
+	    (i = policy_bundle(w, f->policy, &p->key, sa, &ev.src, &ev.dst)) == f->policy->nsteps)
 		return;
 	ev.proto = (uint8_t)f->policy->step[i].proto;
 	events_push(w->events, &ev);

@@ -282,6 +282,12 @@ shim_cache_stats(const struct shim *s, uint64_t *hits, uint64_t *misses)
 		worker_cache_stats(s->worker, hits, misses);
 }
 
+uint32_t
+shim_mtu(const struct shim *s)
+{
+	return s->mtu;
+}
+
 void
 shim_set_mtu(struct shim *s, uint32_t mtu)
 {

@@ -73,7 +73,8 @@ bool shim_inject(struct shim *s, const uint8_t *frame, uint32_t len);
 void shim_stats(const struct shim *s, struct stats *sum);
 void shim_cache_stats(const struct shim *s, uint64_t *hits, uint64_t *misses);
 
-/** shim_set_mtu(s, mtu): the lower edge's MTU changed. */
+/** shim_set_mtu(s, mtu): the lower edge's MTU changed.  shim_mtu(s): what it is; 0 before the first shim_init(). */
+uint32_t shim_mtu(const struct shim *s);
 void shim_set_mtu(struct shim *s, uint32_t mtu);
 
 /** shim_event_fd(s): readable when events wait or an edge is gone; shim_event_next() pops one, false: none left. */

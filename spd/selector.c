@@ -38,20 +38,32 @@ port_match(uint8_t how, const struct portrange *r, uint8_t kind, uint16_t v, boo
 	}
 }
 
-bool
-selector_match(const struct selector *s, const struct flowkey *k)
+enum selector_field
+selector_mismatch(const struct selector *s, const struct flowkey *k)
 {
 	if (k->ect)
-		return false;
+		return SELECTOR_IP;
 	if (!s->proto_any && (k->opaque || s->proto != k->proto))
-		return false;
+		return SELECTOR_PROTO;
 	/* A type and code is no port: a range without a protocol speaks of ports only. */
-	if (!port_match(s->lmatch, &s->lport, k->ports, k->lport, !s->proto_any) ||
-	    !port_match(s->rmatch, &s->rport, k->ports, k->rport, false))
-		return false;
+	if (!port_match(s->lmatch, &s->lport, k->ports, k->lport, !s->proto_any))
+		return SELECTOR_LPORT;
+	if (!port_match(s->rmatch, &s->rport, k->ports, k->rport, false))
+		return SELECTOR_RPORT;
 	if (s->vlan != VLAN_NONE && s->vlan != k->vlan)
-		return false;
-	return iprange_has(&s->local, &k->local) && iprange_has(&s->remote, &k->remote);
+		return SELECTOR_VLAN;
+	if (!iprange_has(&s->local, &k->local))
+		return SELECTOR_LOCAL;
+	return iprange_has(&s->remote, &k->remote) ? SELECTOR_SAME : SELECTOR_REMOTE;
+}
+
+const char *
+selector_field_name(enum selector_field f)
+{
+	static const char *const name[] = {"", "not IP", "protocol", "local port", "remote port",
+	    "VLAN", "local address", "remote address"};
+
+	return name[f];
 }
 
 static bool

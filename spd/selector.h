@@ -58,8 +58,30 @@ struct selector {
 /** selector_any(s): matches every IP packet. */
 void selector_any(struct selector *s);
 
-/** selector_match(s, k): is ${k} covered?  ${k} not IP: false.  Pure; the linear truth the index is held against. */
-bool selector_match(const struct selector *s, const struct flowkey *k);
+/* Where a packet and a selector differ, in the order they are compared. */
+enum selector_field {
+	SELECTOR_SAME,
+	SELECTOR_IP,       /* the packet is not IP */
+	SELECTOR_PROTO,
+	SELECTOR_LPORT,    /* for ICMP and the Mobility Header: type and code */
+	SELECTOR_RPORT,
+	SELECTOR_VLAN,
+	SELECTOR_LOCAL,
+	SELECTOR_REMOTE,
+};
+
+/** selector_mismatch(s, k): the first field that differs, or SELECTOR_SAME.  Pure; the linear truth the index is held against. */
+enum selector_field selector_mismatch(const struct selector *s, const struct flowkey *k);
+
+/** selector_field_name(f): "protocol", "local port", ...; "" for SELECTOR_SAME. */
+const char *selector_field_name(enum selector_field f);
+
+/** selector_match(s, k): is ${k} covered?  selector_mismatch() finds nothing. */
+static inline bool
+selector_match(const struct selector *s, const struct flowkey *k)
+{
+	return selector_mismatch(s, k) == SELECTOR_SAME;
+}
 
 /** selector_covers(outer, inner): does every packet ${inner} matches match ${outer} too?  (Shadow warnings.) */
 bool selector_covers(const struct selector *outer, const struct selector *inner);

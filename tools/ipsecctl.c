@@ -39,6 +39,8 @@ static const struct verb {
 	"add one rule or SA, in the language of ipsec.conf(5); - reads it from standard input"},
     {"delete", cmd_delete, "flow N | esp|ah spi X [to DST]", "delete one rule or SA"},
     {"move", cmd_move, "flow N to M", "move a rule to another place"},
+    {"trace", cmd_trace, "[in|out] proto P from A [port N] to B [port M] ... [size N]",
+	"which rule and SA would decide about such a packet, and why; nothing is sent"},
     {"attach", life, "", "take the NIC (again) and let packets pass"},
     {"detach", life, "", "give the NIC back to the host; bitsd waits"},
     {"pause", life, "", "nothing passes, neither clear nor protected"},

@@ -50,6 +50,9 @@ void cmd_state_drops(const struct ctl *c, const json_t *reply);
 void cmd_state_nic(const struct ctl *c, const json_t *reply);
 void cmd_state_stats(const struct ctl *c, const json_t *reply);
 
+/* cmd_trace.c */
+int cmd_trace(const struct ctl *c, int argc, char **argv);
+
 /* cmd_life.c */
 int cmd_life(const struct ctl *c, const char *verb);
 int cmd_selftest(const struct ctl *c);

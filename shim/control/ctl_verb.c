@@ -15,6 +15,7 @@ static const struct {
     {"delete", ctl_edit_delete},
     {"move", ctl_edit_move},
     {"show", ctl_show},
+    {"trace", ctl_trace},
     {"monitor", ctl_life_monitor},
     {"attach", ctl_life_attach},
     {"detach", ctl_life_detach},

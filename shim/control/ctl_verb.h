@@ -55,6 +55,9 @@ void ctl_state_nic(struct ctl_ask *a);
 void ctl_state_drops(struct ctl_ask *a);
 void ctl_state_stats(struct ctl_ask *a);
 
+/* ctl_trace.c: "trace" {text: a flow statement that covers one packet, size?: octets of it}. */
+int ctl_trace(struct ctl_ask *a);
+
 /* ctl_life.c: "attach", "detach", "pause", "restart", "monitor", "selftest", "version". */
 int ctl_life_attach(struct ctl_ask *a);
 int ctl_life_detach(struct ctl_ask *a);
