@@ -7,7 +7,7 @@
  *      12   4  zero
  *      16   8  upto: numbers below it may have been used
  *      24  32  machine, padded with zeros
- *      56   8  zero
+ *      56   8  owner, 0 in records of before there was one
  *      64  32  SHA-256(octets 0..63, fingerprint)
  *
  * The checksum is against accidents, not against attackers: who can write the directory has the host.  It covers the
@@ -22,7 +22,7 @@
 #include "secret.h"
 
 #define VERSION 1
-enum { AT_VERSION = 8, AT_LENGTH = 10, AT_UPTO = 16, AT_MACHINE = 24, AT_SUM = 64 };
+enum { AT_VERSION = 8, AT_LENGTH = 10, AT_UPTO = 16, AT_MACHINE = 24, AT_OWNER = 56, AT_SUM = 64 };
 enum { MACHINE_LEN = 32, SUM_LEN = 32 };
 
 _Static_assert(AT_SUM + SUM_LEN == SEQSTORE_RECORD, "layout");
@@ -115,7 +115,7 @@ checksum(const uint8_t buf[static AT_SUM], const char *fp, uint8_t sum[static SU
 	return EVP_Digest(text, sizeof text, sum, NULL, EVP_sha256(), NULL) == 1 ? 0 : -1;
 }
 
-/* Everything but upto and machine is fixed, so a record is right when it is what we would write. */
+/* Everything but upto, machine and owner is fixed, so a record is right when it is what we would write. */
 static int
 encode(const struct seqstore_record *rec, const char *fp, uint8_t buf[static SEQSTORE_RECORD])
 {
@@ -125,6 +125,7 @@ encode(const struct seqstore_record *rec, const char *fp, uint8_t buf[static SEQ
 	put_be(buf + AT_LENGTH, SEQSTORE_RECORD, 2);
 	put_be(buf + AT_UPTO, rec->upto, 8);
 	memcpy(buf + AT_MACHINE, rec->machine, strnlen(rec->machine, MACHINE_LEN));
+	put_be(buf + AT_OWNER, rec->owner, 8);
 	return checksum(buf, fp, buf + AT_SUM);
 }
 
@@ -146,6 +147,7 @@ seqstore_load(const struct seqstore_io *io, const char *fp, struct seqstore_reco
 	got.upto = get_be(buf + AT_UPTO, 8);
 	memcpy(got.machine, buf + AT_MACHINE, MACHINE_LEN);
 	got.machine[MACHINE_LEN] = '\0';
+	got.owner = get_be(buf + AT_OWNER, 8);
 	if (encode(&got, fp, again) < 0) {
 		errno = EIO;
 		return SEQSTORE_IO;

@@ -38,6 +38,7 @@ enum seqstore_status {
 struct seqstore_record {
 	uint64_t upto;       /* numbers below it may have been used */
 	char machine[33];    /* /etc/machine-id at the time, "" if there is none: a clone must not go on */
+	uint64_t owner;      /* drawn by each process that keeps numbers here: who else raises them is noticed */
 };
 
 /** seqstore_fingerprint(proto, key, keylen, auth, authlen, fp): names the record of a key (encryption and integrity

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "rundir.h"
 #include "seqkeeper.h"
@@ -12,8 +14,9 @@
 struct seqkeeper {
 	struct seqstore_io io;
 	char machine[33];
-	char dir[200]; /* for messages */
-	int dirfd;     /* -1: not ours */
+	char dir[200];	/* for messages */
+	int dirfd;	/* -1: not ours */
+	uint64_t owner; /* us, in records; never 0 */
 };
 
 struct seqkeeper *
@@ -25,6 +28,11 @@ seqkeeper_new(const struct seqstore_io *io, const char *machine)
 		return NULL;
 	k->io = *io;
 	k->dirfd = -1;
+	if (getrandom(&k->owner, sizeof k->owner, 0) != sizeof k->owner) {
+		free(k);
+		return NULL;
+	}
+	k->owner |= 1;
 	snprintf(k->machine, sizeof k->machine, "%s", machine);
 	snprintf(k->dir, sizeof k->dir, "the state directory");
 	return k;
@@ -97,17 +105,51 @@ counter_mode(const struct sa_params *p)
 	return (p->enc && p->enc->counter) || (p->auth && p->auth->counter);
 }
 
-/* The record says "below ${upto}" before the worker hears of it. */
+/* Between a look at a record and its replacement no other bitsd may do the same.  A directory that cannot be locked: -1 and errno. */
 static int
-reserve(struct seqkeeper *k, struct sa *sa, uint64_t upto)
+lock(const struct seqkeeper *k)
 {
-	struct seqstore_record rec = {.upto = upto};
+	int rc = 0;
+
+	while (k->dirfd >= 0 && (rc = flock(k->dirfd, LOCK_EX)) < 0 && errno == EINTR)
+		;
+	return rc;
+}
+
+static void
+unlock(const struct seqkeeper *k)
+{
+	int e = errno;
+
+	if (k->dirfd >= 0)
+		(void)flock(k->dirfd, LOCK_UN);
+	errno = e;
+}
+
+static int
+save(struct seqkeeper *k, const struct sa *sa, uint64_t upto)
+{
+	struct seqstore_record rec = {.upto = upto, .owner = k->owner};
 
 	memcpy(rec.machine, k->machine, sizeof rec.machine);
-	if (seqstore_save(&k->io, sa->fp, &rec) != SEQSTORE_OK)
+	return seqstore_save(&k->io, sa->fp, &rec) == SEQSTORE_OK ? 0 : -1;
+}
+
+/* The same, where the record is still ours.  One that was removed or spoilt under us is made again: we know what it said. */
+static int
+save_ours(struct seqkeeper *k, const struct sa *sa, uint64_t upto)
+{
+	struct seqstore_record rec;
+	int rc = -1;
+
+	if (lock(k) < 0)
 		return -1;
-	seq_reserve(&sa->seq, upto);
-	return 0;
+	if (seqstore_load(&k->io, sa->fp, &rec) == SEQSTORE_OK && rec.owner != k->owner)
+		errno = EBUSY;
+	else
+		rc = save(k, sa, upto);
+	unlock(k);
+	return rc;
 }
 
 /* ${from} + ${block}, not past the end of the numbers. */
@@ -167,18 +209,14 @@ judge(struct seqkeeper *k, const struct sa *sa, bool first_use, struct seqstore_
 	return -1;
 }
 
-int
-seqkeeper_begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *why, size_t cap)
+/* With the directory locked.  The record says "below this" before the worker hears of it. */
+static int
+begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *why, size_t cap)
 {
 	struct seqstore_record rec;
+	uint64_t upto;
 	int verdict;
 
-	if (sa_params_fingerprint(&sa->p, sa->fp) < 0) {
-		snprintf(why, cap, "SPI 0x%08x may not send: no fingerprint of its key", sa->spi);
-		return -1;
-	}
-	if (!sa->block)
-		sa->block = sa->p.esn ? SEQSTORE_BLOCK_ESN : SEQSTORE_BLOCK;
 	if ((verdict = judge(k, sa, first_use, &rec, why, cap)) < 0)
 		return -1;
 	if (rec.upto > sa->seq.next)
@@ -189,13 +227,36 @@ seqkeeper_begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *why, s
 		    sa->spi);
 		return -1;
 	}
-	if (reserve(k, sa, block_end(&sa->seq, sa->seq.next, sa->block)) < 0) {
+	upto = block_end(&sa->seq, sa->seq.next, sa->block);
+	if (save(k, sa, upto) < 0) {
 		snprintf(why, cap,
 		    "SPI 0x%08x may not send: cannot write the record of its key, %s/%s: %s",
 		    sa->spi, k->dir, sa->fp, strerror(errno));
 		return -1;
 	}
+	seq_reserve(&sa->seq, upto);
 	return verdict;
+}
+
+int
+seqkeeper_begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *why, size_t cap)
+{
+	int rc;
+
+	if (sa_params_fingerprint(&sa->p, sa->fp) < 0) {
+		snprintf(why, cap, "SPI 0x%08x may not send: no fingerprint of its key", sa->spi);
+		return -1;
+	}
+	if (!sa->block)
+		sa->block = sa->p.esn ? SEQSTORE_BLOCK_ESN : SEQSTORE_BLOCK;
+	if (lock(k) < 0) {
+		snprintf(why, cap, "SPI 0x%08x may not send: cannot lock %s: %s", sa->spi, k->dir,
+		    strerror(errno));
+		return -1;
+	}
+	rc = begin(k, sa, first_use, why, cap);
+	unlock(k);
+	return rc;
 }
 
 int
@@ -211,8 +272,9 @@ seqkeeper_top_up(struct seqkeeper *k, struct sa *sa, uint64_t now)
 	upto = block_end(&sa->seq, reserved, sa->block);
 	if (upto == reserved)
 		return 0;
-	if (reserve(k, sa, upto) < 0)
+	if (save_ours(k, sa, upto) < 0)
 		return -1;
+	seq_reserve(&sa->seq, upto);
 	sa->topped_ms = now;
 	return 0;
 }
@@ -220,10 +282,7 @@ seqkeeper_top_up(struct seqkeeper *k, struct sa *sa, uint64_t now)
 int
 seqkeeper_stop(struct seqkeeper *k, const struct sa *sa)
 {
-	struct seqstore_record rec = {.upto = sa->seq.next};
-
 	if (!sa->fp[0] || sa->seq.reserved == 0 || sa->seq.next >= sa->seq.reserved)
 		return 0;
-	memcpy(rec.machine, k->machine, sizeof rec.machine);
-	return seqstore_save(&k->io, sa->fp, &rec) == SEQSTORE_OK ? 0 : -1;
+	return save_ours(k, sa, sa->seq.next);
 }

@@ -4,6 +4,9 @@
  * An SA may send numbers below what its key's record durably says, and nothing else.  The record is raised by a block before the
  * numbers of that block are given to the worker; a start goes on at the record.  So a crash costs at most one block, and no number
  * is used twice under one key, whichever SA the key belongs to and whenever it was loaded.
+ *
+ * Several bitsd may share a directory, and may (by mistake) be given the same key.  Whoever begins with a key last has it: the others
+ * see a record that is no longer theirs, use up what they have reserved, and stop.
  */
 #ifndef BITS_SEQKEEPER_H
 #define BITS_SEQKEEPER_H
@@ -42,7 +45,7 @@ int seqkeeper_begin(struct seqkeeper *k, struct sa *sa, bool first_use, char *wh
 /**
  * seqkeeper_top_up(k, sa, now):
  * Reserves another block when less than half of one is left; doubles the block when the last one lasted less than a second.
- * 0, or -1 and errno (the SA sends until its reservation is used up; try again).
+ * 0, or -1 and errno (the SA sends until its reservation is used up; try again).  EBUSY: another bitsd has begun with this key.
  */
 int seqkeeper_top_up(struct seqkeeper *k, struct sa *sa, uint64_t now);
 

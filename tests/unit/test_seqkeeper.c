@@ -282,6 +282,68 @@ test_the_end_of_the_numbers(void **state)
 	seqkeeper_free(k);
 }
 
+/* Two bitsd with one directory and, by mistake, one key: whoever is asked when, no number is had twice, and no stop gives back what
+ * the other one uses. */
+static void
+test_two_keepers(void **state)
+{
+	struct mem m = {0};
+	struct seqkeeper *a = keeper(&m, "aa"), *b = keeper(&m, "aa");
+	struct sa *first = gcm(1), *second = gcm(1), *third = gcm(1);
+	uint64_t end;
+	char why[512];
+
+	assert_int_equal(seqkeeper_begin(a, first, true, why, sizeof why), 0);
+	assert_int_equal(seqkeeper_begin(b, second, true, why, sizeof why), 0);
+	end = first->seq.reserved;
+	assert_true(second->seq.next >= end);
+	/* the first one uses up what it has, and gets no more */
+	spend(first, SEQSTORE_BLOCK / 2 + 1);
+	errno = 0;
+	assert_int_equal(seqkeeper_top_up(a, first, 5000), -1);
+	assert_int_equal(errno, EBUSY);
+	assert_int_equal(first->seq.reserved, end);
+	/* the second one goes on */
+	spend(second, SEQSTORE_BLOCK / 2 + 1);
+	assert_int_equal(seqkeeper_top_up(b, second, 5000), 0);
+	assert_int_equal(seqkeeper_stop(a, first), -1);
+	assert_int_equal(seqkeeper_begin(a, third, false, why, sizeof why), 0);
+	assert_true(third->seq.next >= second->seq.reserved);
+	assert_int_equal(seqkeeper_top_up(b, second, 9000), 0); /* enough is left */
+	spend(second, SEQSTORE_BLOCK);
+	assert_int_equal(seqkeeper_top_up(b, second, 9000), -1);
+	sa_unref(first);
+	sa_unref(second);
+	sa_unref(third);
+	seqkeeper_free(a);
+	seqkeeper_free(b);
+}
+
+/* The state directory is wiped or spoilt while we run: what is reserved next is still above what was. */
+static void
+test_record_lost_while_running(void **state)
+{
+	struct mem m = {0};
+	struct seqkeeper *k = keeper(&m, "aa");
+	struct sa *sa = gcm(1), *again = gcm(1);
+	char why[512];
+
+	assert_int_equal(seqkeeper_begin(k, sa, true, why, sizeof why), 0);
+	for (int spoilt = 0; spoilt < 2; spoilt++) {
+		if (spoilt)
+			m.file[0].buf[20] ^= 1;
+		else
+			m.n = 0;
+		spend(sa, SEQSTORE_BLOCK);
+		assert_int_equal(seqkeeper_top_up(k, sa, 5000 + 5000 * (uint64_t)spoilt), 0);
+	}
+	assert_int_equal(seqkeeper_begin(k, again, false, why, sizeof why), 0);
+	assert_int_equal(again->seq.next, sa->seq.reserved);
+	sa_unref(sa);
+	sa_unref(again);
+	seqkeeper_free(k);
+}
+
 static void
 test_real_directory(void **state)
 {
@@ -323,6 +385,8 @@ main(void)
 	    cmocka_unit_test(test_clone),
 	    cmocka_unit_test(test_top_up),
 	    cmocka_unit_test(test_the_end_of_the_numbers),
+	    cmocka_unit_test(test_two_keepers),
+	    cmocka_unit_test(test_record_lost_while_running),
 	    cmocka_unit_test(test_real_directory),
 	};
 

@@ -321,8 +321,8 @@ static void
 there_and_back(void **state)
 {
 	static const struct seqstore_record recs[] = {{1, ""},
-	    {UINT64_MAX, "0123456789abcdef0123456789abcdef"}, {0x123456789abcdef0, "x"},
-	    {0, "abc"}};
+	    {UINT64_MAX, "0123456789abcdef0123456789abcdef"},
+	    {0x123456789abcdef0, "x", UINT64_MAX - 1}, {0, "abc"}};
 	struct seqstore_record got;
 	struct seqstore_io io;
 	struct stat st;
@@ -335,6 +335,7 @@ there_and_back(void **state)
 		assert_int_equal(seqstore_load(&io, fp, &got), SEQSTORE_OK);
 		assert_true(got.upto == recs[i].upto);
 		assert_string_equal(got.machine, recs[i].machine);
+		assert_true(got.owner == recs[i].owner);
 		assert_int_equal(files(), 1); /* nothing left beside it */
 	}
 	assert_int_equal(fstatat(dir, fp, &st, 0), 0);
