@@ -106,13 +106,12 @@ xform_limits(struct sa *sa, struct walk *w)
 	uint64_t age = w->now - sa->added_ms;
 
 	if (lifetime_over(&sa->p.hard, packets, octets, age)) {
-		if (sa_usable(sa)) {
-			__atomic_store_n(&sa->state, SA_DEAD, __ATOMIC_RELAXED);
+		if (sa_usable(sa) && sa_move(sa, SA_DEAD))
 			xform_tell(sa, w, EV_SA_HARD, DROP_SA_EXPIRED);
-		}
 	} else if (!sa->soft_said && lifetime_over(&sa->p.soft, packets, octets, age)) {
 		sa->soft_said = true;
-		__atomic_store_n(&sa->state, SA_DYING, __ATOMIC_RELAXED);
+		(void)sa_move(
+		    sa, SA_DYING); /* never back from DEAD, where the numbers may have brought it */
 		xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
 	}
 }
@@ -143,9 +142,8 @@ xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
 	if (d == DROP_NONE) {
 		if (seq_running_low(&sa->seq, sa->block))
 			xform_tell(sa, w, EV_SEQ_LOW, DROP_NONE);
-	} else if (d == DROP_SEQ_EXHAUSTED && sa_usable(sa)) {
+	} else if (d == DROP_SEQ_EXHAUSTED && sa_usable(sa) && sa_move(sa, SA_DEAD)) {
 		/* RFC 4303 3.3.3: the SA ends, it never wraps. */
-		__atomic_store_n(&sa->state, SA_DEAD, __ATOMIC_RELAXED);
 		xform_tell(sa, w, EV_SA_HARD, d);
 	}
 	return d;

@@ -285,6 +285,21 @@ test_hard_stop(void **state)
 	assert_int_equal(hard, 1);
 	assert_int_equal(pair_wire(&pr.a, &pr.b), 4);
 
+	/* a soft limit that is reached when the numbers have ended does not wake the SA up */
+	limited.soft.packets = 5;
+	pair_protect(&pr, &limited, 1, "10.0.0.1", "10.0.0.2");
+	sa = sadb_at(pr.a.w.gen->sad, 0);
+	sa->seq.next = (uint64_t)UINT32_MAX + 1;
+	host_send1(&pr.a, f, n);
+	assert_int_equal(sa->state, SA_DEAD);
+	sa->cin.packets = 5; /* the next packet of the same burst */
+	assert_int_equal(xform_begin(sa, &pr.a.w), DROP_SA_EXPIRED);
+	assert_true(sa->soft_said);
+	assert_int_equal(sa->state, SA_DEAD);
+	sa->cin.packets = 0;
+	while (events_pop(pr.a.w.events, &ev))
+		;
+
 	limited.soft.packets = 3;
 	limited.hard.packets = 7;
 	pair_protect(&pr, &limited, 1, "10.0.0.1", "10.0.0.2");
