@@ -244,6 +244,19 @@ shim_publish(struct shim *s, struct gen *g)
 }
 
 void
+shim_publish_after(struct shim *s, struct gen *g, void (*last)(void *ctx), void *ctx)
+{
+	bool parked = s->state == SHIM_RUNNING && !worker_edge_gone(s->worker);
+
+	if (parked)
+		worker_order(s->worker, WORKER_PARKED);
+	last(ctx);
+	shim_publish(s, g);
+	if (parked)
+		worker_order(s->worker, WORKER_RUN);
+}
+
+void
 shim_publish_nexthops(struct shim *s, struct nexthops *t)
 {
 	struct nexthops *old = s->nexthops;

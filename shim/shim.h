@@ -60,6 +60,10 @@ const struct gen *shim_gen(const struct shim *s);
 /** shim_publish(s, g): ${g} decides from the next burst on.  Returns when no worker uses the old one, which is freed. */
 void shim_publish(struct shim *s, struct gen *g);
 
+/** shim_publish_after(s, g, last, ctx): the same, and before ${g} is in force ${last} runs while no worker has a burst in hand; packets
+ * wait meanwhile.  For what the new generation takes over from the old one and must not miss a packet of. */
+void shim_publish_after(struct shim *s, struct gen *g, void (*last)(void *ctx), void *ctx);
+
 /** shim_publish_nexthops(s, t): the same for next hops. */
 void shim_publish_nexthops(struct shim *s, struct nexthops *t);
 

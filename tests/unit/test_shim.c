@@ -302,6 +302,61 @@ test_pause_waits(void **state)
 	pthread_join(thread, NULL);
 }
 
+struct still {
+	struct fix *f;
+	struct stats before;
+	int asked;
+};
+
+/* No burst is in hand while this runs, whatever waits at the edges. */
+static void
+look_twice(void *ctx)
+{
+	struct still *st = ctx;
+	struct stats after;
+
+	shim_stats(st->f->s, &st->before);
+	usleep(1000);
+	shim_stats(st->f->s, &after);
+	assert_memory_equal(&st->before, &after, sizeof after);
+	st->asked++;
+}
+
+static void
+test_publish_after(void **state)
+{
+	struct fix *f = *state;
+	struct traffic t = {.in = f->upper, .out = f->lower};
+	enum builtin_set b[BUILTIN_MAX] = {BUILTIN_BYPASS};
+	struct still st = {.f = f};
+	struct stats after;
+	pthread_t thread;
+
+	shim_publish_after(f->s, gen_new(++f->number, NULL, 0, b, NULL, 0), look_twice, &st);
+	assert_int_equal(st.asked, 1); /* also without a worker */
+	assert_int_equal(shim_init(f->s), 0);
+	assert_int_equal(shim_restart(f->s), 0);
+	assert_int_equal(pthread_create(&thread, NULL, send_traffic, &t), 0);
+	for (int i = 0; i < 50; i++) {
+		uint64_t until = mono_ms() + 5000;
+
+		shim_publish_after(
+		    f->s, gen_new(++f->number, NULL, 0, b, NULL, 0), look_twice, &st);
+		assert_int_equal(shim_state(f->s), SHIM_RUNNING);
+		do /* and it goes on by itself */
+			shim_stats(f->s, &after);
+		while (after.read[DIR_OUT].packets == st.before.read[DIR_OUT].packets &&
+		       mono_ms() < until);
+		assert_true(after.read[DIR_OUT].packets > st.before.read[DIR_OUT].packets);
+	}
+	assert_int_equal(st.asked, 51);
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	shim_pause(f->s);
+	shim_publish_after(f->s, gen_new(++f->number, NULL, 0, b, NULL, 0), look_twice, &st);
+	assert_int_equal(shim_state(f->s), SHIM_PAUSED);
+}
+
 /* The event descriptor becomes readable within ${ms}. */
 static bool
 rings(struct shim *s, int ms)
@@ -364,6 +419,7 @@ main(void)
 	    T(test_stats_outlive_the_worker),
 	    T(test_publish_under_traffic),
 	    T(test_pause_waits),
+	    T(test_publish_after),
 	    T(test_edge_gone),
 	    T(test_idle_costs_nothing),
 	};
