@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,10 +162,26 @@ rundir_pid(struct rundir *r)
 	return rc;
 }
 
-/* May we bind at ${path}?  A socket of ours that nobody can be serving (we hold the lock) is taken away. */
-static int
-clear_path(const char *path, char *why, size_t cap)
+/* Does somebody listen at ${sun}?  (With -S it may be the bitsd of another NIC, whose lock is not ours.) */
+static bool
+served(const struct sockaddr_un *sun)
 {
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool yes;
+
+	if (fd < 0)
+		return true;
+	/* EAGAIN: its queue is full; only a refusal says that nobody is there */
+	yes = connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0 || errno != ECONNREFUSED;
+	close(fd);
+	return yes;
+}
+
+/* May we bind at ${sun}?  A socket of ours that nobody serves is taken away. */
+static int
+clear_path(const struct sockaddr_un *sun, char *why, size_t cap)
+{
+	const char *path = sun->sun_path;
 	struct stat st;
 
 	if (lstat(path, &st) < 0) {
@@ -176,6 +193,10 @@ clear_path(const char *path, char *why, size_t cap)
 	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
 		snprintf(
 		    why, cap, "%s is in the way: it is not a socket of ours; move it away", path);
+		return -1;
+	}
+	if (served(sun)) {
+		snprintf(why, cap, "%s is in the way: somebody listens there", path);
 		return -1;
 	}
 	if (unlink(path) < 0) {
@@ -201,7 +222,7 @@ rundir_listen(struct rundir *r, const char *path, char *why, size_t cap)
 		    sizeof sun.sun_path - 1);
 		return -1;
 	}
-	if (clear_path(sun.sun_path, why, cap) < 0)
+	if (clear_path(&sun, why, cap) < 0)
 		return -1;
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0) {
 		snprintf(why, cap, "control socket: %s", strerror(errno));

@@ -460,6 +460,11 @@ test_socket_in_the_way(void **state)
 	fd = rundir_listen(r, NULL, why, sizeof why);
 	assert_true(fd >= 0);
 	close(fd);
+	/* one that is served is: with -S it may be another NIC's */
+	snprintf(other, sizeof other, "%s/t0.sock", f->dir);
+	assert_int_equal(rundir_listen(r, other, why, sizeof why), -1);
+	assert_non_null(strstr(why, "somebody listens there"));
+	assert_int_equal(access(other, F_OK), 0);
 	rundir_close(r);
 	assert_null(rundir_open("/proc/bits", "t0", why, sizeof why));
 }
