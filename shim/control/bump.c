@@ -19,11 +19,12 @@
 
 /* What libevent watches for us. */
 struct bump_watch {
-	struct event *shim, *nic[2], *retry;
+	struct event *shim, *nic[2], *retry, *numbers;
 };
 
 #define RETRY_MIN 100
 #define RETRY_MAX 5000
+#define NUMBERS_S 2 /* a state directory that refused numbers is asked again */
 
 /* --- what reload and nexthop_keeper ask of us --- */
 
@@ -124,6 +125,25 @@ retry(evutil_socket_t fd, short what, void *arg)
 		retry_later(b);
 	else
 		log_info("both edges are there again: running");
+}
+
+/* A worker asks for numbers once, so the asking goes on here while the directory fails. */
+static void
+numbers(evutil_socket_t fd, short what, void *arg)
+{
+	struct bump *b = arg;
+
+	if (reload_seq_sweep(b->reload, mono_ms()) < 0)
+		bump_numbers_later(b);
+}
+
+void
+bump_numbers_later(struct bump *b)
+{
+	struct timeval tv = {.tv_sec = NUMBERS_S};
+
+	if (!evtimer_pending(b->watch->numbers, NULL))
+		evtimer_add(b->watch->numbers, &tv);
 }
 
 /* The host is told at once that nothing passes; bump_go() gives the carrier back.  (A TAP that is gone has none anyway.) */
@@ -262,14 +282,18 @@ bump_new(
 		goto err5;
 	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
 		goto err6;
+	if ((b->watch->numbers = evtimer_new(base, numbers, b)) == NULL)
+		goto err7;
 	b->watch->shim = event_new(base, shim_event_fd(b->shim), EV_READ | EV_PERSIST, on_shim, b);
 	if (!b->watch->shim || event_add(b->watch->shim, NULL) < 0)
-		goto err7;
+		goto err8;
 	b->keeper = keeper;
 	return 0;
-err7:
+err8:
 	if (b->watch->shim)
 		event_free(b->watch->shim);
+	event_free(b->watch->numbers);
+err7:
 	event_free(b->watch->retry);
 err6:
 	keepalive_free(b->keepalive);
@@ -370,7 +394,8 @@ int
 bump_attach(struct bump *b, char *why, size_t cap)
 {
 	if (b->nic || !b->opts.name) {
-		snprintf(why, cap, b->nic ? "%s is attached already" : "there is no NIC to attach%s",
+		snprintf(why, cap,
+		    b->nic ? "%s is attached already" : "there is no NIC to attach%s",
 		    b->nic ? b->opts.name : "");
 		return -1;
 	}
@@ -423,6 +448,7 @@ bump_free(struct bump *b)
 	drop_nic(b);
 	event_free(b->watch->shim);
 	event_free(b->watch->retry);
+	event_free(b->watch->numbers);
 	audit_free(b->audit);
 	keepalive_free(b->keepalive);
 	nexthop_keeper_free(b->hops);

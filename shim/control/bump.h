@@ -44,6 +44,9 @@ struct bump {
 	uint32_t seen;               /* bit per enum nic_event, of one read */
 };
 
+/** bump_numbers_later(b): the state directory refused numbers: they are asked for again. */
+void bump_numbers_later(struct bump *b);
+
 /** bump_heard(b): bump_heard.c: empties the worker's event ring.  true: an edge is gone. */
 bool bump_heard(struct bump *b);
 

@@ -14,9 +14,10 @@ bump_heard(struct bump *b)
 	struct event ev;
 
 	while (shim_event_next(b->shim, &ev)) {
-		if (ev.kind == EV_SEQ_LOW)
-			reload_seq_low(b->reload, ev.proto, ev.spi, &ev.dst, now);
-		else if (ev.kind == EV_NEIGHBOUR)
+		if (ev.kind == EV_SEQ_LOW) {
+			if (reload_seq_low(b->reload, ev.proto, ev.spi, &ev.dst, now) < 0)
+				bump_numbers_later(b);
+		} else if (ev.kind == EV_NEIGHBOUR)
 			nexthop_keeper_look(b->hops);
 		else if (ev.kind == EV_PEER && peer_moved(b->shim, &ev))
 			nexthop_keeper_retarget(b->hops);
@@ -24,7 +25,9 @@ bump_heard(struct bump *b)
 	}
 	if (shim_events_lost(b->shim) != b->events_lost) {
 		b->events_lost = shim_events_lost(b->shim);
-		reload_seq_sweep(b->reload, now); /* what was lost may have asked for numbers */
+		if (reload_seq_sweep(b->reload, now) <
+		    0) /* what was lost may have asked for numbers */
+			bump_numbers_later(b);
 	}
 	return shim_edge_gone(b->shim);
 }

@@ -80,18 +80,6 @@ direction(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 	return said;
 }
 
-/* A window that replaces ${old}'s goes on where that one is: everything up to its top counts as seen, so some good packets may
- * be lost, and none is accepted twice. */
-static void
-carry_window(struct sa *sa, const struct sa *old)
-{
-	if (!sa->in || !old->in || sa->replay.size == 0 || !sa_params_same_key(&sa->p, &old->p))
-		return;
-	sa->replay.top = __atomic_load_n(&old->replay.top, __ATOMIC_RELAXED);
-	if (sa->replay.top && sa->replay.bitmap)
-		memset(sa->replay.bitmap, 0xff, sa->replay.words * sizeof *sa->replay.bitmap);
-}
-
 /* The object for ${p}: the one in force when it is the same SA in the same direction, else a new one. */
 static struct sa *
 make_sa(const struct reload *r, const struct sa_params *p, enum sa_dir said)
@@ -101,15 +89,64 @@ make_sa(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 	struct sa *old = i >= 0 ? r->set.sa[i].sa : NULL, *sa;
 	struct sa_params resolved;
 
+	/* (a new one's window follows in carry_windows()) */
 	if (old && old->p.dir == dir && sa_params_eq(&old->p, p))
 		return sa_ref(old);
 	sa_params_copy(&resolved, p);
 	resolved.dir = dir;
 	sa = sa_new(&resolved, mono_ms());
 	sa_params_fini(&resolved);
-	if (sa && old)
-		carry_window(sa, old);
 	return sa;
+}
+
+/* The SA in force whose window ${sa}, which is not, goes on with; NULL: none. */
+static const struct sa *
+window_before(const struct ruleset *old, const struct sa *sa)
+{
+	long i = ruleset_find_sa(old, sa->p.proto, sa->spi, &sa->p.dst);
+	const struct sa *was = i >= 0 ? old->sa[i].sa : NULL;
+
+	if (!was || was == sa || !sa->in || !was->in || sa->replay.size == 0 ||
+	    !sa_params_same_key(&sa->p, &was->p))
+		return NULL;
+	return was;
+}
+
+struct turn {
+	const struct ruleset *old;
+	struct ruleset *next;
+};
+
+/*
+ * Everything up to the old window's top counts as seen in the new one, so some good packets may be lost, and none is accepted twice.
+ * With the worker parked: what it took in while the new set was being built and its numbers written counts too.
+ */
+static void
+carry_windows(void *ctx)
+{
+	const struct turn *t = ctx;
+
+	for (size_t i = 0; i < t->next->nsas; i++) {
+		struct sa *sa = t->next->sa[i].sa;
+		const struct sa *was = window_before(t->old, sa);
+
+		if (!was)
+			continue;
+		sa->replay.top = was->replay.top;
+		if (sa->replay.top)
+			memset(
+			    sa->replay.bitmap, 0xff, sa->replay.words * sizeof *sa->replay.bitmap);
+	}
+}
+
+/* Has ${next} a window to go on with? */
+static bool
+carries(const struct ruleset *old, const struct ruleset *next)
+{
+	for (size_t i = 0; i < next->nsas; i++)
+		if (window_before(old, next->sa[i].sa))
+			return true;
+	return false;
 }
 
 /* Numbers for each SA that sends and has none.  One that gets none stays in the set, closed. */
@@ -170,6 +207,7 @@ commit(struct reload *r, struct ruleset *next, bool first_use, struct diags *ds)
 {
 	struct sa **sas = NULL;
 	struct ruleset old;
+	struct turn turn = {.old = &old, .next = &r->set};
 	struct gen *g;
 
 	if (ds->errors || ruleset_check(next, ds) < 0)
@@ -193,7 +231,10 @@ commit(struct reload *r, struct ruleset *next, bool first_use, struct diags *ds)
 	r->set = *next;
 	for (size_t i = 0; i < r->set.nsas; i++)
 		r->set.sa[i].file = NULL; /* the text goes away with the transaction */
-	shim_publish(r->env.shim, g);
+	if (carries(&old, &r->set))
+		shim_publish_after(r->env.shim, g, carry_windows, &turn);
+	else
+		shim_publish(r->env.shim, g);
 	end_numbers(r, &old);
 	ruleset_fini(&old);
 	if (r->env.published)
@@ -464,30 +505,35 @@ reload_readdress(struct reload *r)
 	diags_free(&ds);
 }
 
-static void
+static int
 top_up(struct reload *r, struct sa *sa, uint64_t now)
 {
-	if (seqkeeper_top_up(r->env.keeper, sa, now) < 0)
-		log_warn(
-		    "SPI 0x%08x: cannot reserve more sequence numbers; it stops sending at %llu",
-		    sa->spi, (unsigned long long)sa->seq.reserved);
+	if (seqkeeper_top_up(r->env.keeper, sa, now) == 0)
+		return 0;
+	log_warnx("SPI 0x%08x: cannot reserve more sequence numbers; it stops sending at %llu: %s",
+	    sa->spi, (unsigned long long)sa->seq.reserved,
+	    errno == EBUSY ? "another bitsd uses its key" : strerror(errno));
+	return -1;
 }
 
-void
+int
 reload_seq_low(
     struct reload *r, unsigned proto, uint32_t spi, const struct ipaddr *dst, uint64_t now)
 {
 	long i = ruleset_find_sa(&r->set, proto, spi, dst);
 
-	if (i >= 0)
-		top_up(r, r->set.sa[i].sa, now);
+	return i >= 0 ? top_up(r, r->set.sa[i].sa, now) : 0;
 }
 
-void
+int
 reload_seq_sweep(struct reload *r, uint64_t now)
 {
+	int rc = 0;
+
 	for (size_t i = 0; i < r->set.nsas; i++)
-		top_up(r, r->set.sa[i].sa, now);
+		if (top_up(r, r->set.sa[i].sa, now) < 0)
+			rc = -1;
+	return rc;
 }
 
 void

@@ -62,9 +62,10 @@ int reload_delete_sa(struct reload *r, enum ipsec_proto proto, uint32_t spi, con
 /** reload_readdress(r): the host's addresses changed: which SAs send and which receive is looked at again. */
 void reload_readdress(struct reload *r);
 
-/** reload_seq_low(r, proto, spi, dst, now): that SA wants more numbers.  reload_seq_sweep(r, now): looks at all of them. */
-void reload_seq_low(struct reload *r, unsigned proto, uint32_t spi, const struct ipaddr *dst, uint64_t now);
-void reload_seq_sweep(struct reload *r, uint64_t now);
+/** reload_seq_low(r, proto, spi, dst, now): that SA wants more numbers.  reload_seq_sweep(r, now): looks at all of them.  0, or -1: one
+ * got none (logged).  A worker asks once, so the caller tries again with reload_seq_sweep(). */
+int reload_seq_low(struct reload *r, unsigned proto, uint32_t spi, const struct ipaddr *dst, uint64_t now);
+int reload_seq_sweep(struct reload *r, uint64_t now);
 
 /** reload_stop(r): the bump is halted: saves the exact next numbers. */
 void reload_stop(struct reload *r);

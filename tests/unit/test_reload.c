@@ -467,6 +467,15 @@ test_numbers_are_topped_up(void **state)
 	sa->seq.next = 2 * SEQSTORE_BLOCK;
 	reload_seq_sweep(f->r, 9000);
 	assert_int_equal(sa->seq.reserved, 1 + 3 * SEQSTORE_BLOCK);
+	/* a directory that fails is told to the caller, who asks again */
+	sa->seq.next = 3 * SEQSTORE_BLOCK;
+	f->mem.fail_replace = ENOSPC;
+	assert_int_equal(reload_seq_low(f->r, IPSEC_ESP, 0x1001, &sa->p.dst, 15000), -1);
+	assert_int_equal(reload_seq_sweep(f->r, 16000), -1);
+	assert_int_equal(sa->seq.reserved, 1 + 3 * SEQSTORE_BLOCK);
+	f->mem.fail_replace = 0;
+	assert_int_equal(reload_seq_sweep(f->r, 17000), 0);
+	assert_int_equal(sa->seq.reserved, 1 + 4 * SEQSTORE_BLOCK);
 }
 
 static void
