@@ -153,7 +153,7 @@ reach a 10.9.0.2
 reach a fd09::2
 reach b 10.9.0.1
 same a "$before" "after the restart"
-transfer a b 10.9.0.2
+MB=20 transfer a b 10.9.0.2
 
 say "SIGTERM without --restore"
 sniff term w wa

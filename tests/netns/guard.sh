@@ -83,7 +83,7 @@ ok "it says that the NIC is guarded in place"
 reach a 10.9.0.2
 reach b 10.9.0.1
 sniff wire w wa
-transfer a b 10.9.0.2
+MB=20 transfer a b 10.9.0.2
 unsniff wire
 only_esp wire
 closed evil1

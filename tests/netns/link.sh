@@ -69,7 +69,7 @@ else
 fi
 
 say "many bytes through super-frames and jumbo frames"
-transfer a b 10.9.0.2
+MB=20 transfer a b 10.9.0.2
 
 say "the NIC goes away"
 on w ip link del wa
