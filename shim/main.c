@@ -156,6 +156,7 @@ ready(struct daemon *d)
 	notify("READY=1");
 	if (d->ready_fd < 0)
 		return;
+	d->o.file = options_absolute(d->o.file); /* SIGHUP reads it again */
 	if (chdir("/") < 0)
 		log_warn("chdir");
 	log_init("bitsd", false, d->o.verbose, d->o.debug);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "options.h"
 #include "rundir.h"
 
@@ -148,6 +149,21 @@ long_option(struct options *o, int c, const char *arg)
 	}
 }
 
+const char *
+options_absolute(const char *path)
+{
+	char *here, *whole;
+
+	if (!path || *path == '/')
+		return path;
+	if ((here = getcwd(NULL, 0)) == NULL)
+		refuse("the current directory has no name: say whole paths");
+	if (asprintf(&whole, "%s/%s", here, path) < 0)
+		refuse("out of memory");
+	free(here);
+	return whole;
+}
+
 void
 options_parse(struct options *o, int argc, char **argv)
 {
@@ -191,6 +207,9 @@ options_parse(struct options *o, int argc, char **argv)
 		usage("-i NIC is missing", NULL);
 	if (!*o->nic || strlen(o->nic) > 15 || strchr(o->nic, '/'))
 		usage("not a NIC's name: ", o->nic);
+	o->run_dir = options_absolute(o->run_dir);
+	o->state_dir = options_absolute(o->state_dir);
+	o->socket = options_absolute(o->socket);
 	if (strlen(o->run_dir) > 80)
 		usage("--run-dir: too long for a socket's path: ", o->run_dir);
 }

@@ -21,6 +21,10 @@ struct options {
 	bool stay;             /* --guard-in-place */
 };
 
+/** options_absolute(path): ${path}, or a copy seen from the root that lives as long as the process: a daemon leaves the directory it was
+ * started in. */
+const char *options_absolute(const char *path);
+
 /** options_parse(o, argc, argv): fills ${o}, or writes what is wrong (or help) and ends the process. */
 void options_parse(struct options *o, int argc, char **argv);
 
