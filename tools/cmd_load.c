@@ -91,12 +91,43 @@ localise(json_t *reply, const struct canon *k, const struct diags *told)
 	}
 }
 
+static void
+print_change(const char *what, const json_t *j)
+{
+	static const char *const words[] = {"added", "removed", "moved", "kept"};
+
+	printf("%s", what);
+	for (int i = 0; i < 4; i++)
+		printf("%s %lld %s", i ? "," : "",
+		    (long long)json_integer_value(json_object_get(j, words[i])), words[i]);
+	putchar('\n');
+}
+
+/* What sync did: with -v each statement that went or came, then the sums. */
+static void
+print_sync(const json_t *reply)
+{
+	long long builtins = json_integer_value(json_object_get(reply, "builtins"));
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "removed"), i, t)
+	    printf("- %s\n", json_string_value(t));
+	json_array_foreach(json_object_get(reply, "added"), i, t)
+	    printf("+ %s\n", json_string_value(t));
+	print_change("rules:", json_object_get(reply, "rules"));
+	print_change("SAs:", json_object_get(reply, "sas"));
+	if (builtins)
+		printf("built-ins: %lld changed\n", builtins);
+}
+
 /* Sends ${c} with ${verb}; ${at}: for add, -1 none. */
 static int
 send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at,
     const struct diags *told)
 {
 	struct canon k = {0};
+	bool sync = strcmp(verb, "sync") == 0;
 	json_t *req, *reply = NULL;
 	int fd, rc = EXIT_WRONG;
 
@@ -112,6 +143,10 @@ send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at
 	}
 	if (at >= 0)
 		json_object_set_new(req, "at", json_integer(at));
+	if (ctl->confirm)
+		json_object_set_new(req, "confirm", json_integer(ctl->confirm));
+	if (sync && (ctl->verbose || ctl->json))
+		json_object_set_new(req, "list", json_true());
 	if ((fd = ctl_client_connect(ctl->nic, ctl->socket)) < 0) {
 		rc = -fd;
 		goto out1;
@@ -124,6 +159,8 @@ send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at
 	if (ctl->json) {
 		json_object_del(reply, "status");
 		writer_json(reply);
+	} else if (sync && rc == EXIT_DONE) {
+		print_sync(reply);
 	}
 out1:
 	json_decref(req);
@@ -133,8 +170,9 @@ out0:
 	return rc;
 }
 
-int
-cmd_load(const struct ctl *ctl)
+/* Reads ctl->file and has it done to bitsd: ${verb}. */
+static int
+load(const struct ctl *ctl, const char *verb)
 {
 	struct conf_opts o = {
 	    .macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
@@ -155,11 +193,28 @@ cmd_load(const struct ctl *ctl)
 			conf_print(&c, ctl->keys, stdout);
 		rc = EXIT_DONE;
 	} else {
-		rc = send_conf(ctl, ctl->remove ? "remove" : "load", &c, -1, &ds);
+		rc = send_conf(ctl, verb, &c, -1, &ds);
 	}
 	conf_free(&c);
 	diags_free(&ds);
 	return rc;
+}
+
+int
+cmd_load(const struct ctl *ctl)
+{
+	return load(ctl, ctl->remove ? "remove" : "load");
+}
+
+int
+cmd_sync(const struct ctl *ctl, int argc, char **argv)
+{
+	struct ctl c = *ctl;
+
+	if (argc != 3 || strcmp(argv[1], "-f"))
+		ctl_usage("sync -f FILE", NULL);
+	c.file = argv[2];
+	return load(&c, "sync");
 }
 
 /* The words of a statement as one line.  They may be keys: every other user can read another one's command line, so they go from it. */

@@ -93,6 +93,9 @@ cmd_state_nic(const struct ctl *c, const json_t *reply)
 		    json_is_true(json_object_get(reply, "link")) ? "up" : "down", "mac",
 		    string(reply, "mac"), "mtu", number(reply, "mtu"));
 	}
+	if (json_is_integer(json_object_get(reply, "confirm_ms")))
+		printf("%-11s on trial, for %lld s yet\n", "policy",
+		    (number(reply, "confirm_ms") + 999) / 1000);
 	printf("%-11s %s\n%-11s %lld\n%-11s %lld of %lld known\n", "crypto",
 	    string(reply, "crypto"), "generation", number(reply, "generation"), "next hops",
 	    number(json_object_get(reply, "next_hops"), "known"),

@@ -38,6 +38,10 @@ static const struct verb {
     {"add", cmd_add, "[at N] flow|esp|ah ... | -",
 	"add one rule or SA, in the language of ipsec.conf(5); - reads it from standard input"},
     {"delete", cmd_delete, "flow N | esp|ah spi X [to DST]", "delete one rule or SA"},
+    {"sync", cmd_sync, "-f FILE",
+	"replace as -f does, and say what that added, removed, moved and kept"},
+    {"confirm", life, "", "keep the policy that -f --confirm put on trial"},
+    {"revert", life, "", "go back from it at once"},
     {"move", cmd_move, "flow N to M", "move a rule to another place"},
     {"trace", cmd_trace, "[in|out] proto P from A [port N] to B [port M] ... [size N]",
 	"which rule and SA would decide about such a packet, and why; nothing is sent"},
@@ -51,7 +55,7 @@ static const struct verb {
 
 static const char head[] =
     "usage: ipsecctl [-kv] [--json] [-i NIC | -S SOCKET] -s flow|sa|all|drops|nic|stats\n"
-    "       ipsecctl [-dnv] [-D macro=value] -f FILE\n"
+    "       ipsecctl [-dnv] [-D macro=value] [--confirm SECONDS] -f FILE\n"
     "       ipsecctl -F [flow|sa|all]\n"
     "       ipsecctl -m\n"
     "       ipsecctl VERB ...\n";
@@ -63,6 +67,8 @@ help(void)
 	puts("\n"
 	     "  -f FILE      replace policy and SAs by what FILE says, all or nothing (- is "
 	     "standard input)\n"
+	     "  --confirm N  with -f: go back to what was unless ipsecctl confirm follows within N "
+	     "seconds\n"
 	     "  -n           with -f: parse only; with -v print what was read\n"
 	     "  -d           with -f: delete what FILE names\n"
 	     "  -D NAME=VAL  a macro that wins over the file's own\n"
@@ -178,6 +184,17 @@ add_macro(struct ctl *c, const char *macro)
 	c->macros[n + 1] = NULL;
 }
 
+static long
+seconds(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end || n < 1 || n > 86400)
+		ctl_usage("--confirm takes seconds, from 1 to 86400, not ", text);
+	return n;
+}
+
 static int
 run_verb(const struct ctl *c, int argc, char **argv)
 {
@@ -191,6 +208,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {
+	    {"confirm", required_argument, NULL, 'C'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
@@ -207,6 +225,9 @@ main(int argc, char **argv)
 	json_set_alloc_funcs(malloc, wipebuf_release);
 	while ((o = getopt_long(argc, argv, "+dD:f:Fhi:kmns:S:v", longs, NULL)) != -1) {
 		switch (o) {
+		case 'C':
+			c.confirm = seconds(optarg);
+			break;
 		case 'd':
 			c.remove = true;
 			break;
@@ -267,6 +288,8 @@ main(int argc, char **argv)
 		ctl_usage("one thing at a time", NULL);
 	if ((c.remove || c.parse_only) && !c.file)
 		ctl_usage(c.remove ? "-d needs -f FILE" : "-n needs -f FILE", NULL);
+	if (c.confirm && (!c.file || c.remove || c.parse_only))
+		ctl_usage("--confirm goes with -f FILE, to replace", NULL);
 
 	if (c.file)
 		rc = cmd_load(&c);

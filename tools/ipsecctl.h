@@ -13,6 +13,7 @@ struct ctl {
 	const char *nic, *socket;  /* -i, -S */
 	const char *file;          /* -f */
 	const char **macros;       /* -D, NULL-terminated; NULL: none */
+	long confirm;              /* --confirm, s; 0: none */
 	bool parse_only;           /* -n */
 	bool remove;               /* -d */
 	bool keys, json;           /* -k, --json */
@@ -37,6 +38,7 @@ _Noreturn void ctl_usage(const char *what, const char *which);
 
 /* cmd_load.c */
 int cmd_load(const struct ctl *c);
+int cmd_sync(const struct ctl *c, int argc, char **argv);
 int cmd_add(const struct ctl *c, int argc, char **argv);
 
 /* cmd_edit.c */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "audit.h"
 #include "bump.h"
+#include "confirm.h"
 #include "ctl_server.h"
 #include "keepalive.h"
 #include "log.h"
@@ -280,21 +281,25 @@ bump_new(
 		goto err4;
 	if ((b->keepalive = keepalive_new(base, b->shim, b->hops)) == NULL)
 		goto err5;
-	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
+	if ((b->confirm = confirm_new(base, b->reload, b->audit)) == NULL)
 		goto err6;
-	if ((b->watch->numbers = evtimer_new(base, numbers, b)) == NULL)
+	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
 		goto err7;
+	if ((b->watch->numbers = evtimer_new(base, numbers, b)) == NULL)
+		goto err8;
 	b->watch->shim = event_new(base, shim_event_fd(b->shim), EV_READ | EV_PERSIST, on_shim, b);
 	if (!b->watch->shim || event_add(b->watch->shim, NULL) < 0)
-		goto err8;
+		goto err9;
 	b->keeper = keeper;
 	return 0;
-err8:
+err9:
 	if (b->watch->shim)
 		event_free(b->watch->shim);
 	event_free(b->watch->numbers);
-err7:
+err8:
 	event_free(b->watch->retry);
+err7:
+	confirm_free(b->confirm);
 err6:
 	keepalive_free(b->keepalive);
 err5:
@@ -449,6 +454,7 @@ bump_free(struct bump *b)
 	event_free(b->watch->shim);
 	event_free(b->watch->retry);
 	event_free(b->watch->numbers);
+	confirm_free(b->confirm);
 	audit_free(b->audit);
 	keepalive_free(b->keepalive);
 	nexthop_keeper_free(b->hops);

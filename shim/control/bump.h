@@ -15,6 +15,7 @@
 /* Opaque types. */
 struct audit;
 struct bump_watch;
+struct confirm;
 struct ctl_server;
 struct event_base;
 struct keepalive;
@@ -34,6 +35,7 @@ struct bump {
 	struct nexthop_keeper *hops;
 	struct keepalive *keepalive;
 	struct audit *audit;
+	struct confirm *confirm;     /* a policy on trial */
 	struct ctl_server *ctl;      /* who watches; NULL: nobody can */
 	bool run;                    /* the operator wants packets to pass: retry when an edge is gone */
 	uint64_t started_ms;

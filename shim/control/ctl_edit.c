@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bump.h"
+#include "confirm.h"
 #include "ctl_verb.h"
 #include "log.h"
 #include "reload.h"
@@ -50,12 +51,30 @@ done(struct ctl_ask *a, int rc, const char *what)
 	return 0;
 }
 
+/* While a policy is on trial, what it would go back to must stay what it was. */
+static bool
+on_trial(struct ctl_ask *a)
+{
+	uint64_t left;
+
+	if (!confirm_left(a->b->confirm, &left))
+		return false;
+	ctl_verb_error(a,
+	    "a policy is on trial, for %llu s yet: ipsecctl confirm keeps it, ipsecctl revert "
+	    "goes back; nothing else can change it meanwhile",
+	    (unsigned long long)(left + 999) / 1000);
+	return true;
+}
+
 static int
 apply(struct ctl_ask *a, enum reload_how how, size_t at, const char *what)
 {
 	struct conf c;
-	int rc = parse(a, &c);
+	int rc;
 
+	if (on_trial(a))
+		return 1;
+	rc = parse(a, &c);
 	if (rc == 0 && how != RELOAD_DELETE)
 		rc = check(a, &c);
 	if (rc == 0)
@@ -64,10 +83,111 @@ apply(struct ctl_ask *a, enum reload_how how, size_t at, const char *what)
 	return done(a, rc, what);
 }
 
+/* "load" with "confirm". */
+static int
+try(struct ctl_ask *a)
+{
+	size_t seconds;
+	struct conf c;
+	int rc;
+
+	if (ctl_verb_number(a, "confirm", &seconds) < 0 || seconds < 1 || seconds > CONFIRM_MAX)
+		return ctl_verb_error(
+		    a, "the time to confirm is from 1 to %d seconds", CONFIRM_MAX);
+	if (on_trial(a))
+		return 1;
+	rc = parse(a, &c);
+	if (rc == 0)
+		rc = check(a, &c);
+	if (rc == 0)
+		rc = confirm_load(a->b->confirm, &c, (unsigned)seconds, &a->diags);
+	conf_free(&c);
+	return done(a, rc, "policy replaced, on trial");
+}
+
 int
 ctl_edit_load(struct ctl_ask *a)
 {
+	if (json_object_get(a->req, "confirm"))
+		return try(a);
 	return apply(a, RELOAD_REPLACE, RELOAD_AT_END, "policy replaced");
+}
+
+int
+ctl_edit_confirm(struct ctl_ask *a)
+{
+	uint64_t left;
+
+	if (!confirm_left(a->b->confirm, &left))
+		return ctl_verb_error(a, "there is nothing to confirm: no policy is on trial");
+	confirm_keep(a->b->confirm);
+	return done(a, 0, "policy confirmed");
+}
+
+int
+ctl_edit_revert(struct ctl_ask *a)
+{
+	uint64_t left;
+
+	if (!confirm_left(a->b->confirm, &left))
+		return ctl_verb_error(a, "there is nothing to go back to: no policy is on trial");
+	return done(a, confirm_revert(a->b->confirm, &a->diags), "policy reverted");
+}
+
+/* What sync lists: the text of what comes and goes, without keys. */
+static void
+list(void *ctx, bool added, const struct policy *rule, const struct sa *sa)
+{
+	json_t *reply = ctx;
+	struct wipebuf text = {0};
+	FILE *out = wipebuf_open(&text);
+
+	if (!out)
+		return;
+	if (rule)
+		conf_print_rule(rule, out);
+	else
+		conf_print_sa(&sa->p, false, out);
+	fclose(out);
+	if (text.len)
+		json_array_append_new(json_object_get(reply, added ? "added" : "removed"),
+		    json_stringn(text.text, text.len - 1));
+	wipebuf_free(&text);
+}
+
+static json_t *
+change(const struct ruleset_change *c)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "added", (json_int_t)c->added, "removed",
+	    (json_int_t)c->removed, "kept", (json_int_t)c->kept, "moved", (json_int_t)c->moved);
+}
+
+int
+ctl_edit_sync(struct ctl_ask *a)
+{
+	bool tell = json_is_true(json_object_get(a->req, "list"));
+	struct ruleset_diff d;
+	struct conf c;
+	int rc;
+
+	if (on_trial(a))
+		return 1;
+	if (tell) {
+		json_object_set_new(a->reply, "added", json_array());
+		json_object_set_new(a->reply, "removed", json_array());
+	}
+	rc = parse(a, &c);
+	if (rc == 0)
+		rc = check(a, &c);
+	if (rc == 0)
+		rc = reload_sync(a->b->reload, &c, &d, tell ? list : NULL, a->reply, &a->diags);
+	conf_free(&c);
+	if (rc == 0) {
+		json_object_set_new(a->reply, "rules", change(&d.rules));
+		json_object_set_new(a->reply, "sas", change(&d.sas));
+		json_object_set_new(a->reply, "builtins", json_integer((json_int_t)d.builtins));
+	}
+	return done(a, rc, "policy synchronised");
 }
 
 int
@@ -92,6 +212,8 @@ ctl_edit_flush(struct ctl_ask *a)
 	const char *what = ctl_verb_string(a, "what");
 	enum reload_what which;
 
+	if (on_trial(a))
+		return 1;
 	if (!what || strcmp(what, "all") == 0)
 		which = RELOAD_ALL;
 	else if (strcmp(what, "flow") == 0)
@@ -113,6 +235,8 @@ ctl_edit_delete(struct ctl_ask *a)
 	size_t place;
 	char *end;
 
+	if (on_trial(a))
+		return 1;
 	if (ctl_verb_number(a, "flow", &place) == 0)
 		return done(a, reload_delete_rule(a->b->reload, place, &a->diags), "rule deleted");
 	if (!proto || !spi || (strcmp(proto, "esp") && strcmp(proto, "ah")))
@@ -133,6 +257,8 @@ ctl_edit_move(struct ctl_ask *a)
 {
 	size_t from, to;
 
+	if (on_trial(a))
+		return 1;
 	if (ctl_verb_number(a, "from", &from) < 0 || ctl_verb_number(a, "to", &to) < 0)
 		return ctl_verb_error(a, "say from which place to which");
 	return done(a, reload_move_rule(a->b->reload, from, to, &a->diags), "rule moved");

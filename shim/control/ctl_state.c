@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include "bump.h"
+#include "confirm.h"
 #include "crypto.h"
 #include "ctl_server.h"
 #include "ctl_verb.h"
@@ -90,6 +91,7 @@ void
 ctl_state_nic(struct ctl_ask *a)
 {
 	size_t known, wanted;
+	uint64_t left;
 
 	json_object_set_new(a->reply, "nic", json_string(a->b->opts.name ? a->b->opts.name : ""));
 	json_object_set_new(a->reply, "attached", json_boolean(a->b->nic != NULL));
@@ -100,6 +102,8 @@ ctl_state_nic(struct ctl_ask *a)
 	nexthop_keeper_counts(a->b->hops, &known, &wanted);
 	json_object_set_new(a->reply, "next_hops",
 	    json_pack("{s:I, s:I}", "known", (json_int_t)known, "wanted", (json_int_t)wanted));
+	json_object_set_new(a->reply, "confirm_ms",
+	    confirm_left(a->b->confirm, &left) ? number(left) : json_null());
 	json_object_set_new(a->reply, "crypto", json_string(crypto_backend_name()));
 	json_object_set_new(a->reply, "version", json_string(BITS_VERSION));
 	json_object_set_new(a->reply, "uptime_ms", number(mono_ms() - a->b->started_ms));

@@ -9,6 +9,9 @@ static const struct {
 	int (*fn)(struct ctl_ask *a);
 } verbs[] = {
     {"load", ctl_edit_load},
+    {"sync", ctl_edit_sync},
+    {"confirm", ctl_edit_confirm},
+    {"revert", ctl_edit_revert},
     {"add", ctl_edit_add},
     {"remove", ctl_edit_remove},
     {"flush", ctl_edit_flush},

@@ -39,9 +39,12 @@ int ctl_verb_number(const struct ctl_ask *a, const char *key, size_t *n);
 
 /* The verbs; each returns the status. */
 
-/* ctl_edit.c: "load" {text, name}, "add" {text, at?}, "remove" {text}, "flush" {what}, "delete" {flow} or {proto, spi, dst?}, "move"
+/* ctl_edit.c: "load" {text, name, confirm?: seconds}, "sync" {text, name, list?: true}, "confirm", "revert", "add" {text, at?}, "remove" {text}, "flush" {what}, "delete" {flow} or {proto, spi, dst?}, "move"
  * {from, to}. */
 int ctl_edit_load(struct ctl_ask *a);
+int ctl_edit_sync(struct ctl_ask *a);
+int ctl_edit_confirm(struct ctl_ask *a);
+int ctl_edit_revert(struct ctl_ask *a);
 int ctl_edit_add(struct ctl_ask *a);
 int ctl_edit_remove(struct ctl_ask *a);
 int ctl_edit_flush(struct ctl_ask *a);

@@ -11,7 +11,9 @@
 
 struct reload {
 	struct reload_env env;
-	struct ruleset set; /* in force; indexed */
+	struct ruleset set;    /* in force; indexed */
+	struct ruleset before; /* reload_try(): what to go back to */
+	bool trying;
 	uint64_t number;
 	struct ipaddr here[ADDRESSES_MAX];
 	int nhere;
@@ -26,6 +28,7 @@ reload_new(const struct reload_env *env)
 		return NULL;
 	r->env = *env;
 	ruleset_init(&r->set);
+	ruleset_init(&r->before);
 	if (ruleset_index(&r->set) < 0) {
 		free(r);
 		return NULL;
@@ -39,6 +42,7 @@ reload_free(struct reload *r)
 	if (!r)
 		return;
 	ruleset_fini(&r->set);
+	ruleset_fini(&r->before);
 	free(r);
 }
 
@@ -80,6 +84,19 @@ direction(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 	return said;
 }
 
+/* Everything up to ${old}'s top counts as seen in the window of ${sa}, which nobody uses yet: some good packets may be lost, and none
+ * is accepted twice. */
+static void
+carry_window(struct sa *sa, const struct sa *old)
+{
+	uint64_t top = __atomic_load_n(&old->replay.top, __ATOMIC_RELAXED);
+
+	if (!sa->in || !old->in || sa->replay.size == 0 || top <= sa->replay.top)
+		return;
+	sa->replay.top = top;
+	memset(sa->replay.bitmap, 0xff, sa->replay.words * sizeof *sa->replay.bitmap);
+}
+
 /* The object for ${p}: the one in force when it is the same SA in the same direction, else a new one. */
 static struct sa *
 make_sa(const struct reload *r, const struct sa_params *p, enum sa_dir said)
@@ -118,7 +135,6 @@ struct turn {
 };
 
 /*
- * Everything up to the old window's top counts as seen in the new one, so some good packets may be lost, and none is accepted twice.
  * With the worker parked: what it took in while the new set was being built and its numbers written counts too.
  */
 static void
@@ -130,12 +146,8 @@ carry_windows(void *ctx)
 		struct sa *sa = t->next->sa[i].sa;
 		const struct sa *was = window_before(t->old, sa);
 
-		if (!was)
-			continue;
-		sa->replay.top = was->replay.top;
-		if (sa->replay.top)
-			memset(
-			    sa->replay.bitmap, 0xff, sa->replay.words * sizeof *sa->replay.bitmap);
+		if (was)
+			carry_window(sa, was);
 	}
 }
 
@@ -181,7 +193,8 @@ end_numbers(struct reload *r, const struct ruleset *old)
 	uint32_t h;
 	long j;
 
-	if (idmap_init(&used, r->set.nsas) < 0)
+	/* What is on trial may have to go. */
+	if (r->trying || idmap_init(&used, r->set.nsas) < 0)
 		return; /* the records are higher than need be, which is safe */
 	for (size_t i = 0; i < r->set.nsas; i++)
 		if (r->set.sa[i].sa->fp[0])
@@ -379,6 +392,169 @@ reload_conf(struct reload *r, const struct conf *c, enum reload_how how, size_t 
 err:
 	ruleset_fini(&next);
 	return -1;
+}
+
+/* What ${c} alone comes to. */
+static int
+replacement(struct reload *r, const struct conf *c, struct ruleset *next, struct diags *ds)
+{
+	look_around(r);
+	ruleset_init(next);
+	for (int b = 0; b < BUILTIN_MAX; b++)
+		if (c->builtin_said[b])
+			next->builtin[b] = c->builtin[b];
+	if (put_rules(r, c, next, 0, true) == 0 && put_sas(r, c, next) == 0)
+		return 0;
+	ruleset_fini(next);
+	return no_memory(ds);
+}
+
+int
+reload_sync(struct reload *r, const struct conf *c, struct ruleset_diff *d, ruleset_diff_fn each,
+    void *ctx, struct diags *ds)
+{
+	struct ruleset next;
+
+	if (replacement(r, c, &next, ds) < 0)
+		return -1;
+	if (ruleset_diff(&r->set, &next, d, each, ctx) < 0) {
+		ruleset_fini(&next);
+		return no_memory(ds);
+	}
+	if (!ruleset_diff_none(d))
+		return commit(r, &next, true, ds);
+	ruleset_fini(&next);
+	return 0;
+}
+
+int
+reload_try(struct reload *r, const struct conf *c, struct diags *ds)
+{
+	struct ruleset next;
+
+	if (replacement(r, c, &next, ds) < 0)
+		return -1;
+	if (ruleset_copy(&r->before, &r->set) < 0) {
+		ruleset_fini(&next);
+		return no_memory(ds);
+	}
+	r->trying = true;
+	if (commit(r, &next, true, ds) == 0)
+		return 0;
+	r->trying = false;
+	ruleset_fini(&r->before);
+	return -1;
+}
+
+bool
+reload_trying(const struct reload *r)
+{
+	return r->trying;
+}
+
+void
+reload_confirm(struct reload *r)
+{
+	r->trying = false;
+	end_numbers(r, &r->before);
+	ruleset_fini(&r->before);
+}
+
+/* Another SA of the policy on trial with the key of ${sa}, from *${pos} on; NULL: no more. */
+static const struct sa *
+same_key(const struct reload *r, const struct idmap *by_key, const struct sa *sa, uint32_t h,
+    size_t *pos)
+{
+	long i;
+
+	while ((i = idmap_each(by_key, h, pos)) >= 0) {
+		const struct sa *o = r->set.sa[i].sa;
+
+		if (o != sa && sa_params_same_key(&o->p, &sa->p))
+			return o;
+	}
+	return NULL;
+}
+
+/* The object for ${e}, which was in force before the trial.  NULL: no memory. */
+static struct sa *
+bring_back(const struct reload *r, const struct idmap *by_key, const struct ruleset_sa *e)
+{
+	enum sa_dir dir = direction(r, &e->sa->p, e->said);
+	char fp[SEQSTORE_FP_LEN + 1];
+	struct sa_params resolved;
+	const struct sa *o;
+	size_t pos = 0;
+	struct sa *sa;
+	uint32_t h;
+
+	if (sa_params_fingerprint(&e->sa->p, fp) < 0)
+		return NULL;
+	h = idmap_hash(IDMAP_SEED, fp, SEQSTORE_FP_LEN);
+	if (!same_key(r, by_key, e->sa, h, &pos) && dir == e->sa->p.dir)
+		return sa_ref(e->sa);
+	sa_params_copy(&resolved, &e->sa->p);
+	resolved.dir = dir;
+	sa = sa_new(&resolved, mono_ms());
+	sa_params_fini(&resolved);
+	if (!sa)
+		return NULL;
+	carry_window(sa, e->sa);
+	for (pos = 0; (o = same_key(r, by_key, e->sa, h, &pos)) != NULL;)
+		carry_window(sa, o);
+	return sa;
+}
+
+/* The places of the SAs in force by their keys' fingerprints.  0, or -1. */
+static int
+index_keys(const struct reload *r, struct idmap *by_key)
+{
+	char fp[SEQSTORE_FP_LEN + 1];
+
+	if (idmap_init(by_key, r->set.nsas) < 0)
+		return -1;
+	for (size_t i = 0; i < r->set.nsas; i++) {
+		if (sa_params_fingerprint(&r->set.sa[i].sa->p, fp) < 0) {
+			idmap_fini(by_key);
+			return -1;
+		}
+		idmap_put(by_key, idmap_hash(IDMAP_SEED, fp, SEQSTORE_FP_LEN), i);
+	}
+	return 0;
+}
+
+int
+reload_revert(struct reload *r, struct diags *ds)
+{
+	struct ruleset next;
+	struct idmap by_key;
+
+	look_around(r);
+	if (ruleset_copy(&next, &r->before) < 0)
+		return no_memory(ds);
+	if (index_keys(r, &by_key) < 0)
+		goto err;
+	for (size_t i = 0; i < next.nsas; i++) {
+		struct sa *sa = bring_back(r, &by_key, &next.sa[i]);
+
+		if (!sa) {
+			idmap_fini(&by_key);
+			goto err;
+		}
+		sa_unref(next.sa[i].sa);
+		next.sa[i].sa = sa;
+	}
+	idmap_fini(&by_key);
+	r->trying = false;
+	if (commit(r, &next, false, ds) < 0) {
+		r->trying = true;
+		return -1;
+	}
+	ruleset_fini(&r->before);
+	return 0;
+err:
+	ruleset_fini(&next);
+	return no_memory(ds);
 }
 
 int

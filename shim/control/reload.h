@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "conf.h"
+#include "ruleset_diff.h"
 #include "seqkeeper.h"
 #include "shim.h"
 
@@ -48,6 +49,25 @@ void reload_free(struct reload *r);
  * 0, and ${ds} may have warnings; -1 when ds->errors, and nothing changed.
  */
 int reload_conf(struct reload *r, const struct conf *c, enum reload_how how, size_t at, bool first_use, struct diags *ds);
+
+/**
+ * reload_sync(r, c, d, each, ctx, ds):
+ * Replaces by ${c} and tells in *${d} and by ${each} (ruleset_diff()) what that came to; when it comes to nothing, nothing is published.
+ * 0 or -1 as above.
+ */
+int reload_sync(struct reload *r, const struct conf *c, struct ruleset_diff *d, ruleset_diff_fn each, void *ctx, struct diags *ds);
+
+/*
+ * A policy on trial: reload_try() replaces as reload_conf() does and keeps what was in force, whole; then either reload_confirm()
+ * or reload_revert().  One at a time; nothing else may change the policy meanwhile (the caller refuses that).
+ *
+ * What comes back are the same objects, so counters, numbers and windows go on; but an SA whose key the policy on trial used in an
+ * SA of its own comes back as a new object, above all numbers and window positions that the key has seen.
+ */
+int reload_try(struct reload *r, const struct conf *c, struct diags *ds);
+bool reload_trying(const struct reload *r);
+void reload_confirm(struct reload *r);
+int reload_revert(struct reload *r, struct diags *ds);
 
 /** reload_flush(r, what, ds): no rules and default built-ins; no SAs. */
 int reload_flush(struct reload *r, enum reload_what what, struct diags *ds);

@@ -41,13 +41,15 @@ status 1 "$ctl" -S "$tmp/none" -f "$tmp/bad"
 status 1 "$ctl" -S "$tmp/none" add flow from any to
 for args in "" "-x" "-s" "-s x" "-F x" "-n" "-d" "-n -s flow" "-s flow -m" "-s flow add" "nothing" "add" "add at" "add at x flow" \
 	"delete" "delete flow" "delete flow x" "delete esp" "delete esp spi 1 from x" "move" "move flow 1" "move flow 1 to -1" "attach x" \
+	"sync" "sync -f" "sync $tmp/good" "confirm x" "--confirm 0 -f $tmp/good" "--confirm 5 -F" "--confirm 5 -n -f $tmp/good" \
 	"trace" "trace proto tcp size" "trace proto tcp size 0" \
 	"-D x -f $tmp/good" "-f"; do
 	status 2 "$ctl" $args
 done
 for args in "-s flow" "-s sa" "-s a" "-s d" "-s nic --json" "-F" "-F sa" "-m" "-f $tmp/good" "-d -f $tmp/good" \
 	"add flow from any to any type deny" "add at 0 flow from any to any type deny" "delete flow 0" "delete ah spi 0x1001 to 10.0.0.1" \
-	"move flow 0 to 1" "trace proto tcp from 10.0.0.1 to 10.0.0.2 port 80" "attach" "detach" "pause" "restart" "selftest"; do
+	"move flow 0 to 1" "trace proto tcp from 10.0.0.1 to 10.0.0.2 port 80" \
+	"sync -f $tmp/good" "--confirm 5 -f $tmp/good" "confirm" "revert" "attach" "detach" "pause" "restart" "selftest"; do
 	status 3 "$ctl" -S "$tmp/none" $args
 done
 

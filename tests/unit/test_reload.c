@@ -496,6 +496,127 @@ test_ten_thousand(void **state)
 	free(text);
 }
 
+/* Puts ${text} on trial. */
+static int
+attempt(struct fix *f, const char *text)
+{
+	struct conf_opts o = {.no_files = true, .any_owner = true};
+	struct diags ds = {0};
+	struct conf c;
+	int rc;
+
+	conf_init(&c);
+	rc = conf_parse_text("text", text, strlen(text), &o, &c, &ds);
+	if (rc == 0)
+		rc = reload_try(f->r, &c, &ds);
+	conf_free(&c);
+	diags_free(&ds);
+	return rc;
+}
+
+static int
+revert(struct fix *f)
+{
+	struct diags ds = {0};
+	int rc = reload_revert(f->r, &ds);
+
+	diags_free(&ds);
+	return rc;
+}
+
+static void
+test_what_comes_back_is_the_same_object(void **state)
+{
+	struct fix *f = *state;
+	struct sa *out, *in;
+	struct policy *p;
+	uint64_t seq, reserved;
+
+	assert_int_equal(load(f, GCM "\nflow from any to 10.1.0.0/16 type deny\n"), 0);
+	out = sa_of(f, 0x1001);
+	in = sa_of(f, 0x2001);
+	p = spd_at(spd(f), 0);
+	p->count[DIR_OUT].packets = 17;
+	assert_int_equal(seq_take(&out->seq, &seq), DROP_NONE);
+	reserved = out->seq.reserved;
+	/* the SAs are gone, their numbers are not given up */
+	assert_int_equal(attempt(f, GCM2 "\n"), 0);
+	assert_true(reload_trying(f->r));
+	assert_null(sa_of(f, 0x1001));
+	assert_int_equal(revert(f), 0);
+	assert_false(reload_trying(f->r));
+	assert_ptr_equal(sa_of(f, 0x1001), out);
+	assert_ptr_equal(sa_of(f, 0x2001), in);
+	assert_ptr_equal(spd_at(spd(f), 0), p);
+	assert_int_equal(p->count[DIR_OUT].packets, 17);
+	assert_null(sa_of(f, 0x1003));
+	assert_int_equal(out->seq.reserved, reserved);
+	assert_int_equal(out->seq.next, seq + 1);
+	/* a crash now goes on above all of it */
+	stop(f);
+	start(f);
+	assert_int_equal(load(f, GCM "\n"), 0);
+	assert_true(sa_of(f, 0x1001)->seq.next >= reserved);
+}
+
+static void
+test_a_key_used_on_trial_goes_on(void **state)
+{
+	struct fix *f = *state;
+	struct sa *before, *trial, *after;
+	uint64_t a, b, c;
+
+	assert_int_equal(load(f, GCM "\n"), 0);
+	before = sa_ref(sa_of(f, 0x1001));
+	assert_int_equal(seq_take(&before->seq, &a), DROP_NONE);
+	assert_int_equal(attempt(f, GCM " replay 128\n"), 0);
+	trial = sa_of(f, 0x1001);
+	assert_ptr_not_equal(trial, before);
+	assert_int_equal(seq_take(&trial->seq, &b), DROP_NONE);
+	assert_true(b > a);
+	sa_of(f, 0x2001)->replay.top = 4711;
+	assert_int_equal(revert(f), 0);
+	after = sa_of(f, 0x1001);
+	assert_ptr_not_equal(after, before); /* its numbers were overtaken */
+	assert_int_equal(after->p.replay, before->p.replay);
+	assert_int_equal(seq_take(&after->seq, &c), DROP_NONE);
+	assert_true(c > b);
+	assert_int_equal(sa_of(f, 0x2001)->replay.top, 4711);
+	assert_int_equal(replay_check(&sa_of(f, 0x2001)->replay, 4700), DROP_REPLAY_DUP);
+	sa_unref(before);
+}
+
+static void
+test_confirmed(void **state)
+{
+	struct fix *f = *state;
+	uint64_t seq;
+
+	assert_int_equal(load(f, GCM "\n"), 0);
+	assert_int_equal(seq_take(&sa_of(f, 0x1001)->seq, &seq), DROP_NONE);
+	assert_int_equal(attempt(f, GCM2 "\n" GCM2 "\n"), -1); /* wrong: nothing is on trial */
+	assert_false(reload_trying(f->r));
+	assert_non_null(sa_of(f, 0x1001));
+	assert_int_equal(attempt(f, GCM2 "\n"), 0);
+	reload_confirm(f->r);
+	assert_false(reload_trying(f->r));
+	/* now the key's record says exactly where it ended */
+	assert_int_equal(load(f, GCM "\n"), 0);
+	assert_int_equal(sa_of(f, 0x1001)->seq.next, seq + 1);
+}
+
+static void
+test_a_trial_fails_with_the_directory(void **state)
+{
+	struct fix *f = *state;
+
+	assert_int_equal(load(f, GCM "\n"), 0);
+	assert_int_equal(attempt(f, GCM " replay 128\n"), 0);
+	f->mem.fail_replace = EIO;
+	assert_int_equal(revert(f), 0);
+	assert_int_equal(sa_of(f, 0x1001)->seq.reserved, 0); /* closed rather than twice the same */
+}
+
 int
 main(void)
 {
@@ -515,6 +636,10 @@ main(void)
 	    T(test_addresses_come_later),
 	    T(test_numbers_are_topped_up),
 	    T(test_ten_thousand),
+	    T(test_what_comes_back_is_the_same_object),
+	    T(test_a_key_used_on_trial_goes_on),
+	    T(test_confirmed),
+	    T(test_a_trial_fails_with_the_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
