@@ -144,30 +144,32 @@ ah_immutable(uint8_t *h, uint32_t len, unsigned af)
 
 enum drop
 ah_cover(struct ah_cover *cover, struct crypto_mac_job *j, const struct pkt *p, uint32_t at,
-    uint32_t hlen, bool esn, uint32_t seq_hi, uint32_t iv_len)
+    const struct crypto *c, uint32_t seq_hi)
 {
 	static const uint8_t zeros[AH_ZEROS];
 	const uint8_t *frame = pkt_data(p);
-	uint32_t front = at - p->l3;
+	uint32_t front = at - p->l3, icv = (uint32_t)c->iv_len + c->icv_len,
+		 rest = at + AH_FIXED + icv;
 	struct crypto_iov *v = cover->iov;
 	enum drop d;
 
-	if (front > AH_HEADERS || hlen - AH_FIXED > AH_ZEROS)
+	if (front > AH_HEADERS || icv > AH_ZEROS)
 		return DROP_HEADER_CHAIN;
 	memcpy(cover->header, frame + p->l3, front);
 	if ((d = ah_immutable(cover->header, front, p->af)) != DROP_NONE)
 		return d;
 	*v++ = (struct crypto_iov){cover->header, front};
 	*v++ = (struct crypto_iov){frame + at, AH_FIXED};
-	*v++ = (struct crypto_iov){zeros, hlen - AH_FIXED};
-	*v++ = (struct crypto_iov){frame + at + hlen, p->l3end - at - hlen};
-	if (esn) {
+	*v++ = (struct crypto_iov){zeros, icv};
+	/* The ICV's padding counts as it is, and Linux sends whatever was there (RFC 4302 3.3.3.2.1). */
+	*v++ = (struct crypto_iov){frame + rest, p->l3end - rest};
+	if (c->esn) {
 		put32(cover->esn, seq_hi);
 		*v++ = (struct crypto_iov){cover->esn, 4};
 	}
 	j->iov = cover->iov;
 	j->niov = (unsigned)(v - cover->iov);
-	j->iv = iv_len ? frame + at + AH_FIXED : NULL;
+	j->iv = c->iv_len ? frame + at + AH_FIXED : NULL;
 	j->ok = false;
 	return DROP_NONE;
 }

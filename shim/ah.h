@@ -12,7 +12,7 @@
 #define AH_FIXED 12 /* next header, length, reserved, SPI, sequence number */
 #define AH_HEADERS                                                                                 \
 	512 /* octets of IP header and extension headers in front of AH that we can take a copy of */
-#define AH_ZEROS 64 /* longest authentication data: IV, ICV, padding */
+#define AH_ZEROS 64 /* longest authentication data: IV and ICV */
 
 /** ah_len(sa, c, af): octets of ${sa}'s AH header over IPv4 or IPv6: IV, ICV, and padding to 4 octets or 8 (RFC 4302 2.6). */
 uint32_t ah_len(const struct sa *sa, const struct crypto *c, unsigned af);
@@ -32,12 +32,13 @@ struct ah_cover {
 };
 
 /**
- * ah_cover(cover, j, p, at, hlen, esn, seq_hi):
- * Makes ${j} the MAC job of ${p}, whose AH header of ${hlen} octets stands at offset ${at}: headers with mutable fields zeroed, AH with its
- * authentication data zeroed, everything behind, and the high half of an extended number (RFC 4302 3.3.3.2.2).
+ * ah_cover(cover, j, p, at, c, seq_hi):
+ * Makes ${j} the MAC job of ${p}, whose whole AH header stands at offset ${at}: headers with mutable fields zeroed, AH with its
+ * authentication data (IV and ICV) zeroed, its padding and everything behind as they are, and the high half of an extended number
+ * (RFC 4302 3.3.3.2).
  */
 enum drop ah_cover(struct ah_cover *cover, struct crypto_mac_job *j, const struct pkt *p,
-    uint32_t at, uint32_t hlen, bool esn, uint32_t seq_hi, uint32_t iv_len);
+    uint32_t at, const struct crypto *c, uint32_t seq_hi);
 
 void ah_seal_transport(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 void ah_seal_tunnel(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);

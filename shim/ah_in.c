@@ -20,8 +20,7 @@ ah_check(
 	if ((d = xform_begin(sa, w)) != DROP_NONE ||
 	    (d = replay_check(&sa->replay, p->seq)) != DROP_NONE)
 		return d;
-	return ah_cover(
-	    cover, j, p, p->l4, hlen, sa->in->esn, (uint32_t)(p->seq >> 32), sa->in->iv_len);
+	return ah_cover(cover, j, p, p->l4, sa->in, (uint32_t)(p->seq >> 32));
 }
 
 static enum drop

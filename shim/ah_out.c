@@ -27,8 +27,7 @@ ah_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t hlen, uint8_t nex
 	p->spi = sa->spi;
 	p->seq = seq;
 	ip_finish(p);
-	if ((d = ah_cover(cover, j, p, at, hlen, sa->out->esn, (uint32_t)(seq >> 32),
-		 sa->out->iv_len)) == DROP_NONE)
+	if ((d = ah_cover(cover, j, p, at, sa->out, (uint32_t)(seq >> 32))) == DROP_NONE)
 		xform_account(sa, w, &sa->cout, octets);
 	return d;
 }
