@@ -1,7 +1,7 @@
-"""Which counters grew: exit status 1, and a line for each, when one did that may not.
+"""Which counters grew while a case ran: exit status 1, and a line for each, when one did that may not.
 
-  grown.py drops BEFORE AFTER [REASON...]   two documents of `ipsecctl -s drops --json`; these reasons may grow
-  grown.py stat BEFORE AFTER                two copies of /proc/net/xfrm_stat
+  grown.py FOLDER [REASON...]   stat.before and stat.after there are copies of /proc/net/xfrm_stat, of which none may grow; drops.before
+                                and drops.after are documents of `ipsecctl -s drops --json`, of which these reasons may
 """
 import json
 import sys
@@ -17,11 +17,15 @@ def stat(path):
         return {name: int(value) for name, value in (line.split() for line in f if line.strip())}
 
 
-read = {"drops": drops, "stat": stat}[sys.argv[1]]
-before, after, may = read(sys.argv[2]), read(sys.argv[3]), sys.argv[4:]
-if not after:
-    sys.exit(f"{sys.argv[3]}: no counters")
-bad = {name: n - before[name] for name, n in after.items() if n > before[name] and name.split()[0] not in may}
-for name, n in bad.items():
-    print(f"{name}: {n} more")
-sys.exit(1 if bad else 0)
+folder, may = sys.argv[1], sys.argv[2:]
+bad = 0
+for who, read in (("kernel", stat), ("bitsd", drops)):
+    name = read.__name__
+    before, after = read(f"{folder}/{name}.before"), read(f"{folder}/{name}.after")
+    if not after or before.keys() != after.keys():
+        sys.exit(f"{who}: no counters, or others than before")
+    for counter, n in after.items():
+        if n > before[counter] and counter.split()[0] not in may:
+            print(f"{who}: {counter}: {n - before[counter]} more")
+            bad += 1
+sys.exit(bad != 0)

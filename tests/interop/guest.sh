@@ -71,7 +71,7 @@ guest_run()
 	cat >"$tmp/guest/do.$guest_n"
 	echo $guest_n >&"$guest_in"
 	while [ $SECONDS -le $end ]; do
-		read -r -t "$1" line <&"$guest_out" || break
+		IFS= read -r -t "$1" line <&"$guest_out" || break
 		case $line in
 		"done $guest_n "*) return "${line##* }" ;;
 		"done "*) ;;
