@@ -12,7 +12,7 @@
 guest_pid='' guest_n=0
 # All that is needed, at once: the kernel's own asking for them, one algorithm after the other, takes seconds.
 guest_modules=(esp4 esp6 ah4 ah6 xfrm_user authenc authencesn seqiv echainiv cbc ctr ecb gcm ccm cmac xcbc hmac
-	ghash-generic chacha20poly1305 chacha_generic poly1305_generic sha512_generic des_generic jitterentropy_rng drbg)
+	ghash-generic chacha20poly1305 chacha_generic poly1305_generic sha512_generic des_generic drbg)
 # what lib.sh sets
 : "${tmp:=}" "${tag:=}"
 
