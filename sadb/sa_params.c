@@ -182,6 +182,8 @@ check_options(const struct sa_params *p)
 		return "the don't-fragment bit is copied, set or cleared";
 	if (p->follow && p->encap_sport == 0)
 		return "only a peer behind UDP encapsulation can be followed";
+	if (p->follow && p->replay == 0)
+		return "without a replay window any packet sent again would move the peer: follow needs one";
 	if (p->keepalive && p->encap_sport == 0)
 		return "keepalives are for UDP encapsulation (RFC 3948 4)";
 	if (p->keepalive > 3600)

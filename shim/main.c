@@ -260,7 +260,8 @@ dissolve(const struct options *o, const struct nic_opts *no)
 	char why[1024], saved[256], netns[32];
 	int fd;
 
-	snprintf(saved, sizeof saved, "%s/%s.nic", o->state_dir, o->nic);
+	if (nic_state_file(no, saved, sizeof saved) == -1)
+		fatalx("%s: the state directory's name is too long", o->state_dir);
 	snprintf(netns, sizeof netns, "bits-%s", o->nic);
 	if ((fd = netns_open(o->netns ? o->netns : netns)) >= 0)
 		close(fd);

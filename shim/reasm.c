@@ -15,6 +15,8 @@ struct datagram {
 	/* what its fragments have in common */
 	struct ipaddr src, dst;
 	const struct sa *sa; /* it came through, NULL: clear; the two never mix */
+	uint32_t spi;	     /* of that SA: by now the address alone may be another's */
+	uint8_t nchain;
 	uint32_t id;
 	uint16_t vlan;
 	uint8_t proto, dir, af;
@@ -165,8 +167,8 @@ reasm_find(struct reasm *r, const struct pkt *p, const struct piece *f)
 		struct datagram *d = &r->d[i];
 
 		if (d->whole && d->id == f->id && d->af == p->af && d->dir == p->key.dir &&
-		    d->sa == sa && d->vlan == p->key.vlan &&
-		    (d->af == 6 || d->proto == p->key.proto) &&
+		    d->sa == sa && d->nchain == p->nchain && (!sa || d->spi == p->spi) &&
+		    d->vlan == p->key.vlan && (d->af == 6 || d->proto == p->key.proto) &&
 		    ipaddr_eq(&d->src, &p->key.remote) && ipaddr_eq(&d->dst, &p->key.local))
 			return d;
 	}
@@ -216,6 +218,8 @@ reasm_begin(struct walk *w, const struct pkt *p, const struct piece *f)
 	d->src = p->key.remote;
 	d->dst = p->key.local;
 	d->sa = p->nchain ? p->chain[p->nchain - 1] : NULL;
+	d->nchain = p->nchain;
+	d->spi = p->spi;
 	d->id = f->id;
 	d->vlan = p->key.vlan;
 	d->proto = p->key.proto;

@@ -37,10 +37,8 @@ addresses(void *ctx, struct ipaddr *out, int cap)
 	struct ifaddrs *list;
 	int n = b->nic ? nic_addresses(b->nic, out, cap) : 0;
 
-	if (n < 0)
-		n = 0;
-	if (getifaddrs(&list) < 0)
-		return n;
+	if (n < 0 || getifaddrs(&list) < 0)
+		return -1;
 	for (struct ifaddrs *i = list; i && n < cap; i = i->ifa_next) {
 		if (!i->ifa_addr)
 			continue;
@@ -321,9 +319,11 @@ bump_take(struct bump *b, char *why, size_t cap)
 {
 	struct edge *upper, *lower;
 	struct nic_info info;
-	struct nic *nic = nic_take(&b->opts, why, cap);
+	struct nic_opts o = b->opts;
+	struct nic *nic;
 
-	if (!nic)
+	o.hold = b->run;
+	if ((nic = nic_take(&o, why, cap)) == NULL)
 		return -1;
 	shim_halt(b->shim);
 	shim_set_edges(b->shim, NULL, NULL);

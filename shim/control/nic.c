@@ -60,8 +60,7 @@ nic_init(struct nic *n, const struct nic_opts *o, char *why, size_t cap)
 	else
 		snprintf(n->netns, sizeof n->netns, "bits-%s", o->name);
 	snprintf(n->dir, sizeof n->dir, "%s", o->state_dir);
-	if (snprintf(n->file, sizeof n->file, "%s/%s.nic", o->state_dir, o->name) >=
-	    (int)sizeof n->file)
+	if (nic_state_file(o, n->file, sizeof n->file) == -1)
 		return nic_why(why, cap, "%s: the state directory's name is too long", o->name);
 	n->stay = o->stay;
 	if ((n->host_fd = netns_self()) == -1 ||
@@ -288,8 +287,17 @@ take(struct nic *n, const struct nic_opts *o, char *why, size_t cap)
 	}
 	if (set_aside(n, why, cap) == 0 && complete(n, why, cap) == 0)
 		return 0;
-	undo(n, why, cap);
+	if (!o->hold)
+		undo(n, why, cap);
 	return -1;
+}
+
+int
+nic_state_file(const struct nic_opts *o, char *buf, size_t cap)
+{
+	int n = snprintf(buf, cap, "%s/%s.nic", o->state_dir, o->name);
+
+	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 
 struct nic *

@@ -23,8 +23,9 @@ enum nic_way {
 struct nic_opts {
 	const char *name;      /* "eth0" */
 	const char *netns;     /* name of the private namespace; NULL: "bits-<name>" */
-	const char *state_dir; /* what is saved goes to <state_dir>/<name>.nic */
+	const char *state_dir; /* what is saved goes to nic_state_file() there */
 	bool stay;	       /* do not try to move it (test of the second way) */
+	bool hold;	       /* policy is in force: a take that fails leaves the NIC closed and undoes nothing */
 };
 
 struct nic_info {
@@ -45,6 +46,9 @@ struct nic;
  * ones there are), loopback, wireless, enslaved (names the master), not Ethernet, no /dev/net/tun.  Changes nothing.
  */
 int nic_check(const struct nic_opts *o, char *why, size_t cap);
+
+/** nic_state_file(o, buf, cap): where the state of this NIC is saved.  0, or -1: the name is too long. */
+int nic_state_file(const struct nic_opts *o, char *buf, size_t cap);
 
 /**
  * nic_take(o, why, cap):

@@ -57,9 +57,13 @@ no_memory(struct diags *ds)
 static void
 look_around(struct reload *r)
 {
-	r->nhere = r->env.addresses(r->env.ctx, r->here, ADDRESSES_MAX);
-	if (r->nhere < 0)
-		r->nhere = 0;
+	struct ipaddr here[ADDRESSES_MAX];
+	int n = r->env.addresses(r->env.ctx, here, ADDRESSES_MAX);
+
+	if (n < 0)
+		return; /* what was known stays: a failed look must not turn SAs round */
+	memcpy(r->here, here, (size_t)n * sizeof *here);
+	r->nhere = n;
 }
 
 static bool
