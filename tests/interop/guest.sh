@@ -1,12 +1,12 @@
 # A user-mode-linux guest: a second Linux, whose own IPsec is the peer; sourced (bash) after ../netns/lib.sh.
 #
-#   guest_boot WIRE PORT MAC     boots one that stands on that wire with its eth0
-#   guest_run SECONDS <<...      runs the commands on standard input there; prints their output, gives their status
+#   guest_boot WIRE PORT MAC SECONDS   boots one that stands on that wire with its eth0, and turns itself off after that time
+#   guest_run SECONDS <<...            runs the commands on standard input there; prints their output, gives their status
 #   guest_halt
 #
 # The guest has this machine's / read-only (hostfs), so it reads its commands, and keys in them, from files in $tmp, and answers through
-# its serial line.  It turns itself off after half an hour, whatever happens to us.  The tuntap transport of its NIC hands over whole frames with finished checksums, as a wire
-# has them; the vector driver does not.
+# its serial line.  The tuntap transport of its NIC hands over whole frames with finished checksums, as a wire has them; the vector
+# driver does not.
 : "${GUEST_LINUX:=/usr/bin/linux.uml}"
 : "${GUEST_MODULES:=/usr/lib/uml/modules}"
 guest_pid='' guest_n=0
@@ -24,7 +24,7 @@ guest_init()
 	mount -t proc proc /proc
 	mount -t sysfs sys /sys
 	mount -t tmpfs run /run
-	(sleep 1800; busybox poweroff -f) &
+	(sleep $1; busybox poweroff -f) &
 	modprobe -d $tmp/guest -a ${guest_modules[*]}
 	echo >/proc/sys/kernel/modprobe
 	stty -F /dev/ttyS0 raw -echo
@@ -45,7 +45,7 @@ guest_boot()
 	mkdir -p "$dir/lib"
 	ln -s "$GUEST_MODULES" "$dir/lib/modules"
 	mkfifo "$dir/in" "$dir/out"
-	guest_init >"$dir/init"
+	guest_init "$4" >"$dir/init"
 	chmod +x "$dir/init"
 	at "$1" ip tuntap add "$2" mode tap
 	at "$1" ip link set "$2" master br0 up
