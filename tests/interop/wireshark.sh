@@ -28,8 +28,15 @@ looks "$pcap/in/mixed4.pcap" "$pcap/transport-a.conf"
 looks "$pcap/in/mixed6.pcap" "$pcap/transport-a.conf"
 looks "$pcap/in/inner4.pcap" "$pcap/tunnel44-a.conf"
 looks "$pcap/in/inner6.pcap" "$pcap/tunnel46-a.conf"
+# octets FROM TO: as hex digits
+octets()
+{
+	seq "$1" "$2" | while read -r n; do printf '%02x' "$n"; done
+}
+
 for alg in aes-256-gcm aes-128-gcm-8 aes-128-gcm-12; do
-	key=$(printf '%02x' $(seq 1 $([ $alg = aes-256-gcm ] && echo 36 || echo 20)))
+	key=$(octets 1 20)
+	[ $alg != aes-256-gcm ] || key=$(octets 1 36)
 	cat >"$tmp/conf" <<X
 esp transport from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc $alg enckey 0x$key
 flow esp transport out from 10.9.0.1 to 10.9.0.2
@@ -38,7 +45,7 @@ X
 done
 cat >"$tmp/conf" <<X
 esp transport from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc aes-256 auth hmac-sha2-256 \
-	enckey 0x$(printf '%02x' $(seq 1 32)) authkey 0x$(printf '%02x' $(seq 33 64))
+	enckey 0x$(octets 1 32) authkey 0x$(octets 33 64)
 flow esp transport out from 10.9.0.1 to 10.9.0.2
 X
 looks "$pcap/in/mixed4.pcap" "$tmp/conf" aes-256+hmac-sha2-256
