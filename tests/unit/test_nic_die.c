@@ -18,6 +18,19 @@ look(void)
 		   "linkdown//g' -e '/^multicast ff00/d'");
 }
 
+/* The short of bed_nothing_left(). */
+static void
+nothing_left(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "/run/netns/%s", bed.priv);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof path, "%s/eth0.nic", bed.dir);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(if_nametoindex("eth0-bits"), 0);
+}
+
 /* Die at step ${k} of taking or giving back; true: there are fewer steps. */
 static bool
 die_at(unsigned k, bool give)
@@ -67,10 +80,11 @@ die_everywhere(bool give)
 			print_message("died at step %u\n", k);
 		assert_looks(before, after);
 		free(after);
-		bed_nothing_left();
+		nothing_left();
 		if (complete)
 			break;
 	}
+	bed_nothing_left();
 	assert_true(k > 8);
 	free(before);
 }
