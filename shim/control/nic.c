@@ -90,11 +90,15 @@ nic_fini(struct nic *n)
 static int
 save(struct nic *n, enum nic_phase phase, char *why, size_t cap)
 {
+	enum nic_phase was = n->st.phase;
+
 	n->st.phase = phase;
 	n->st.way = n->way;
 	snprintf(n->st.lower, sizeof n->st.lower, "%s", n->lower_name);
-	if (nic_save_store(n, why, cap) == -1)
+	if (nic_save_store(n, why, cap) == -1) {
+		n->st.phase = was; /* as it is on the disk */
 		return -1;
+	}
 	nic_step();
 	return 0;
 }
@@ -205,8 +209,10 @@ undo(struct nic *n, char *why, size_t cap)
 	snprintf(text, sizeof text, "%s", why);
 	if (!touched)
 		return;
-	if (nic_place_look(n, more, sizeof more) == 0 &&
-	    save(n, NIC_GIVING, more, sizeof more) == 0 && restore(n, more, sizeof more) == 0) {
+	/* A disk that is full by now must not keep the host cut off. */
+	if (save(n, NIC_GIVING, more, sizeof more) == -1)
+		log_warnx("%s", more);
+	if (nic_place_look(n, more, sizeof more) == 0 && restore(n, more, sizeof more) == 0) {
 		snprintf(why, cap, "%s (undone)", text);
 		return;
 	}

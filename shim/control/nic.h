@@ -6,7 +6,10 @@
  * a start after a crash in the midst goes on from there.  nic_take() is idempotent: on a NIC that is already taken it picks NIC and TAP
  * up as they are and touches nothing of the host's configuration.
  *
- * Control thread; these functions may block for some milliseconds.
+ * What does not survive: temporary IPv6 addresses go on as ordinary ones until they expire (nobody but the kernel can make those); qdiscs
+ * and socket memberships in multicast groups go with the NIC, as they do when any device changes its namespace.
+ *
+ * Control thread; these functions may block for some milliseconds (nic_give_back() up to two seconds, until the link is there).
  */
 #ifndef BITS_NIC_H
 #define BITS_NIC_H
@@ -72,7 +75,10 @@ int nic_give_back(struct nic *n, char *why, size_t cap);
 /** nic_free(n): forget it; NIC and TAP stay as they are (closed). */
 void nic_free(struct nic *n);
 
-/* What happens to the NIC and the TAP, told by netlink. */
+/*
+ * What happens to the NIC and the TAP, told by netlink.  The NIC leads in carrier and MTU; what the host sets on its NIC, which is the
+ * TAP, goes down to the real one: up, MAC address, promiscuous mode.  A TAP that is set down leaves the NIC up.
+ */
 enum nic_event {
 	NIC_LINK,     /* carrier or admin state changed: read nic_info() */
 	NIC_MTU,      /* MTU of the NIC changed (the TAP follows by nic_event_read()) */

@@ -215,6 +215,8 @@ nic_event_read(struct nic *n, void (*cb)(void *ctx, enum nic_event ev), void *ct
 	struct saw s = {.tap_index = n->tap_index};
 	unsigned ev = 0;
 
+	if (n->guard)
+		nic_guard_inherit(n->guard, n->lower_name);
 	if (netlink_events(n->ev_lower, saw_cb, &s) == 1)
 		s.what = SAW_ALL;
 	if (netlink_events(n->ev_host, saw_cb, &s) == 1)

@@ -25,7 +25,8 @@
 #define GUARD_BUF 4096
 
 struct nic_guard {
-	struct netlink *nl; /* owns the table while it is open */
+	struct netlink *nl;     /* owns the table while it is open ... */
+	bool owned;             /* ... once it got hold of it */
 };
 
 /* A transaction as it is written. */
@@ -182,33 +183,72 @@ egress(struct netlink *nl, const char *table, const char *dev)
 	return commit(&b, nl);
 }
 
+/* Both hooks, ours; 0, or -1 and errno (EPERM: another socket owns the table). */
+static int
+put_up(struct nic_guard *g, const char *dev)
+{
+	char table[32];
+
+	table_name(dev, table);
+	if (ingress(g->nl, table, dev, NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST) == -1 &&
+	    (errno == EPERM || ingress(g->nl, table, dev, 0) == -1))
+		return -1;
+	g->owned = true;
+	/* Linux before 5.16 has no such hook; the device has neither address nor ARP nor IPv6, so there is little to leave. */
+	if (egress(g->nl, table, dev) == -1)
+		log_warnx("%s: no egress hook: %s", dev, netlink_why(g->nl));
+	return 0;
+}
+
+/* Is the ingress hook there, whoever owns it? */
+static bool
+in_force(struct nic_guard *g, const char *dev)
+{
+	struct nfgenmsg nf = {.nfgen_family = NFPROTO_NETDEV, .version = NFNETLINK_V0};
+	struct nlmsghdr *nlh;
+	char table[32];
+
+	table_name(dev, table);
+	nlh = netlink_request(
+	    g->nl, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETCHAIN, 0, &nf, sizeof nf);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, "ingress");
+	return netlink_dump(g->nl, nlh, NULL, NULL) == 0;
+}
+
 struct nic_guard *
 nic_guard_open(int netns, const char *dev, char *why, size_t cap)
 {
 	struct nic_guard *g = calloc(1, sizeof *g);
-	char table[32];
+	char text[256];
 
-	table_name(dev, table);
 	if (!g || (g->nl = netlink_open(netns, NETLINK_NETFILTER, 0)) == NULL) {
 		nic_why(why, cap, "%s: no nfnetlink (CONFIG_NETFILTER_NETLINK): %s", dev,
 		    strerror(errno));
 		goto err;
 	}
-	if (ingress(g->nl, table, dev, NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST) == -1 &&
-	    (errno == EPERM || ingress(g->nl, table, dev, 0) == -1)) {
-		nic_why(why, cap,
-		    "%s: the nftables netdev hook (CONFIG_NF_TABLES_NETDEV) that has to close it "
-		    "is refused: %s",
-		    dev, netlink_why(g->nl));
-		goto err;
+	if (put_up(g, dev) == -1) {
+		/* An older struct nic of this process may still hold it: it is inherited when that one lets go. */
+		snprintf(text, sizeof text, "%s", netlink_why(g->nl));
+		if (errno != EPERM || !in_force(g, dev)) {
+			nic_why(why, cap,
+			    "%s: the nftables netdev hook (CONFIG_NF_TABLES_NETDEV) that has to "
+			    "close it is refused: %s",
+			    dev, text);
+			goto err;
+		}
 	}
-	/* Linux before 5.16 has no such hook; the device has neither address nor ARP nor IPv6, so there is little to leave. */
-	if (egress(g->nl, table, dev) == -1)
-		log_warnx("%s: no egress hook: %s", dev, netlink_why(g->nl));
 	return g;
 err:
 	nic_guard_close(g);
 	return NULL;
+}
+
+void
+nic_guard_inherit(struct nic_guard *g, const char *dev)
+{
+	if (!g->owned)
+		(void)put_up(g, dev);
 }
 
 void

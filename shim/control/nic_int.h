@@ -156,6 +156,8 @@ int nic_save_remove(const struct nic *n);
 
 /* nic_guard.c: the hooks (nftables, family netdev) on device ${dev} of namespace ${netns}.  close leaves them in force; remove takes them away. */
 struct nic_guard *nic_guard_open(int netns, const char *dev, char *why, size_t cap);
+void nic_guard_inherit(
+    struct nic_guard *g, const char *dev); /* owns it, when the last owner has gone */
 void nic_guard_close(struct nic_guard *g);
 int nic_guard_remove(int netns, const char *dev);
 

@@ -204,6 +204,31 @@ test_host_leads(void **state)
 	assert_int_equal(sh("ip -n %s link show eth0 | grep -q PROMISC", bed.priv), 1);
 }
 
+/* Taken again while the first one still holds the guard: it is inherited, and a flush of the host's firewall does not take it. */
+static void
+test_guard_inherited(void **state)
+{
+	struct nic *again;
+
+	assert_int_equal(nic_give_back(nic, bed.why, sizeof bed.why), 0);
+	nic_free(nic);
+	bed.o.stay = true;
+	nic = bed_take();
+	quiet();
+	again = bed_take();
+	nic_free(nic);
+	nic = again;
+	assert_int_equal(sh("nft list tables | grep -q bits-guard"), 0);
+	nic_event_read(nic, tell, NULL);
+	/* owned tables are Linux 6.9's; nft says so where it knows them, and the flush shows it */
+	if (sh("test $(uname -r | cut -d. -f1) -gt 6 || test $(uname -r | cut -d. -f1) -eq 6 -a "
+	       "$(uname -r | cut -d. -f2) -ge 9") == 0)
+		(void)sh("nft flush ruleset");
+	assert_int_equal(sh("nft list tables | grep -q bits-guard"), 0);
+	assert_int_equal(nic_give_back(nic, bed.why, sizeof bed.why), 0);
+	assert_int_equal(sh("nft list tables | grep -q bits-guard"), 1);
+}
+
 /* A guarded NIC that is renamed loses its hooks (Linux 6.16), so it goes down. */
 static void
 test_guarded_renamed(void **state)
@@ -238,6 +263,7 @@ main(void)
 	    BED(test_unplugged),
 	    BED(test_renamed),
 	    BED(test_host_leads),
+	    BED(test_guard_inherited),
 	    BED(test_guarded_renamed),
 	};
 
