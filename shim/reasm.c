@@ -26,6 +26,7 @@ struct datagram {
 	    hlen; /* link and IP header in front of the payload; 0: the first fragment is missing */
 	uint16_t l3, nh;      /* where they were in the first fragment's frame */
 	uint32_t have, total; /* octets of payload; total 0: the last fragment is missing */
+	uint32_t furthest;    /* end of the piece that reaches furthest */
 	uint32_t pieces;
 	uint64_t deadline;
 	uint8_t ce,
@@ -261,7 +262,7 @@ datagram_add(struct datagram *d, const struct pkt *p, const struct piece *f, boo
 	    f->hlen > HEADER_ROOM)
 		return DROP_FRAG_BAD;
 	if ((!f->more && d->total && d->total != end) || (d->total && end > d->total) ||
-	    (!f->more && d->have > end))
+	    (!f->more && d->furthest > end))
 		return DROP_FRAG_BAD;
 	if ((marked = datagram_mark(d, f)) != 0) {
 		*fatal = marked < 0 || memcmp(body + f->offset, pkt_data(p) + f->at, f->len) != 0;
@@ -269,6 +270,8 @@ datagram_add(struct datagram *d, const struct pkt *p, const struct piece *f, boo
 	}
 	memcpy(body + f->offset, pkt_data(p) + f->at, f->len);
 	d->have += f->len;
+	if (end > d->furthest)
+		d->furthest = end;
 	d->pieces++;
 	if (!f->more)
 		d->total = end;

@@ -189,6 +189,10 @@ test_malformed(void **state)
 	assert_int_equal(piece(128, 8, true, 1), DROP_FRAG_BAD);     /* behind the end */
 	assert_int_equal(piece(64, 8, false, 1), DROP_HELD);
 	assert_int_equal(piece(72, 8, false, 1), DROP_FRAG_BAD);     /* two ends */
+	/* as many octets as the end says, but some of them behind it, and a hole in front */
+	assert_int_equal(piece(0, 8, true, 1), DROP_HELD);
+	assert_int_equal(piece(64, 8, true, 1), DROP_HELD);
+	assert_int_equal(piece(16, 8, false, 1), DROP_FRAG_BAD);
 	assert_int_equal(reasm_held(w.reasm), 0);
 }
 
