@@ -110,9 +110,9 @@ xform_limits(struct sa *sa, struct walk *w)
 			xform_tell(sa, w, EV_SA_HARD, DROP_SA_EXPIRED);
 	} else if (!sa->soft_said && lifetime_over(&sa->p.soft, packets, octets, age)) {
 		sa->soft_said = true;
-		(void)sa_move(
-		    sa, SA_DYING); /* never back from DEAD, where the numbers may have brought it */
-		xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
+		/* never back from DEAD; and when the control thread's clock was first, it has told */
+		if (sa_move(sa, SA_DYING))
+			xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
 	}
 }
 

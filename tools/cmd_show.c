@@ -77,14 +77,58 @@ print_flows(const struct ctl *c, const json_t *reply)
 		heading("no flows: everything that is not built in is discarded");
 }
 
+/* " soft 10 packets 3600 s" with what is set of the three; nothing where there is no limit. */
+static bool
+print_limit(const char *name, const json_t *l)
+{
+	const json_t *packets = json_object_get(l, "packets"),
+		     *octets = json_object_get(l, "octets"), *ms = json_object_get(l, "ms");
+
+	if (!json_is_integer(packets) && !json_is_integer(octets) && !json_is_integer(ms))
+		return false;
+	printf(" %s", name);
+	if (json_is_integer(packets))
+		printf(" %lld packets", number(l, "packets"));
+	if (json_is_integer(octets))
+		printf(" %lld octets", number(l, "octets"));
+	if (json_is_integer(ms))
+		printf(" %.1f s", (double)number(l, "ms") / 1000);
+	putchar(',');
+	return true;
+}
+
+/* Algorithm, mode, state, size, lifetimes. */
+static void
+print_sa_itself(const json_t *s)
+{
+	const json_t *peer = json_object_get(s, "peer");
+	bool limited;
+
+	printf("#  %s %s %s%s%s by %s, %s %s, %.1f s old, %lld octets of memory\n",
+	    string(s, "proto"), string(s, "mode"), string(s, "enc"),
+	    *string(s, "enc") && *string(s, "auth") ? " " : "", string(s, "auth"),
+	    string(s, "backend"), string(s, "dir"), string(s, "state"),
+	    (double)number(s, "age_ms") / 1000, number(s, "memory"));
+	if (json_is_object(peer))
+		printf("#  peer behind NAT at %s port %lld\n", string(peer, "addr"),
+		    number(peer, "port"));
+	printf("#  lifetime");
+	limited = print_limit("soft", json_object_get(s, "soft"));
+	limited |= print_limit("hard", json_object_get(s, "hard"));
+	if (!limited)
+		printf(" without limit,");
+	s = json_object_get(s, "used");
+	printf(" used %lld packets %lld octets %.1f s\n", number(s, "packets"), number(s, "octets"),
+	    (double)number(s, "ms") / 1000);
+}
+
 static void
 print_sa_numbers(const json_t *s)
 {
 	const json_t *out = json_object_get(s, "out"), *in = json_object_get(s, "in");
 
 	writer_begin(WRITER_DIM);
-	printf("#  %s %s, %.1f s old\n", string(s, "dir"), string(s, "state"),
-	    (double)number(s, "age_ms") / 1000);
+	print_sa_itself(s);
 	if (out) {
 		printf("# ");
 		print_used("out", out);
@@ -98,7 +142,9 @@ print_sa_numbers(const json_t *s)
 		printf("# ");
 		print_used("in", in);
 		if (number(s, "replay") == 0)
-			printf(", replay off");
+			printf(", window off");
+		else
+			printf(", window %lld", number(s, "replay"));
 		printf(", top number %lld, replayed %lld, too old %lld, not authentic %lld, other "
 		       "%lld, lost %lld\n",
 		    number(in, "top_seq"), number(in, "replay_dup"), number(in, "replay_old"),

@@ -10,6 +10,7 @@
 #include "bump.h"
 #include "confirm.h"
 #include "ctl_server.h"
+#include "expiry.h"
 #include "keepalive.h"
 #include "log.h"
 #include "mono.h"
@@ -60,6 +61,7 @@ published(void *ctx)
 
 	nexthop_keeper_retarget(b->hops);
 	keepalive_retarget(b->keepalive);
+	expiry_retarget(b->expiry);
 }
 
 static int
@@ -281,21 +283,25 @@ bump_new(
 		goto err5;
 	if ((b->confirm = confirm_new(base, b->reload, b->audit)) == NULL)
 		goto err6;
-	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
+	if ((b->expiry = expiry_new(base, b->shim, b->reload, bump_ended, b)) == NULL)
 		goto err7;
-	if ((b->watch->numbers = evtimer_new(base, numbers, b)) == NULL)
+	if ((b->watch->retry = evtimer_new(base, retry, b)) == NULL)
 		goto err8;
+	if ((b->watch->numbers = evtimer_new(base, numbers, b)) == NULL)
+		goto err9;
 	b->watch->shim = event_new(base, shim_event_fd(b->shim), EV_READ | EV_PERSIST, on_shim, b);
 	if (!b->watch->shim || event_add(b->watch->shim, NULL) < 0)
-		goto err9;
+		goto err10;
 	b->keeper = keeper;
 	return 0;
-err9:
+err10:
 	if (b->watch->shim)
 		event_free(b->watch->shim);
 	event_free(b->watch->numbers);
-err8:
+err9:
 	event_free(b->watch->retry);
+err8:
+	expiry_free(b->expiry);
 err7:
 	confirm_free(b->confirm);
 err6:
@@ -456,6 +462,7 @@ bump_free(struct bump *b)
 	event_free(b->watch->numbers);
 	confirm_free(b->confirm);
 	audit_free(b->audit);
+	expiry_free(b->expiry);
 	keepalive_free(b->keepalive);
 	nexthop_keeper_free(b->hops);
 	reload_free(b->reload);

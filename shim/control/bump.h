@@ -18,9 +18,11 @@ struct bump_watch;
 struct confirm;
 struct ctl_server;
 struct event_base;
+struct expiry;
 struct keepalive;
 struct nexthop_keeper;
 struct reload;
+struct sa;
 struct seqkeeper;
 struct shim;
 
@@ -34,6 +36,7 @@ struct bump {
 	struct reload *reload;
 	struct nexthop_keeper *hops;
 	struct keepalive *keepalive;
+	struct expiry *expiry;
 	struct audit *audit;
 	struct confirm *confirm;     /* a policy on trial */
 	struct ctl_server *ctl;      /* who watches; NULL: nobody can */
@@ -51,6 +54,8 @@ void bump_numbers_later(struct bump *b);
 
 /** bump_heard(b): bump_heard.c: empties the worker's event ring.  true: an edge is gone. */
 bool bump_heard(struct bump *b);
+/** bump_ended(ctx, sa, hard): bump_heard.c: time alone brought ${sa} to a limit; ${ctx}: the bump. */
+void bump_ended(void *ctx, const struct sa *sa, bool hard);
 
 /** bump_new(b, base, opts, keeper): all but the NIC; takes ${keeper} over when it succeeds.  0, or -1 and errno. */
 int bump_new(struct bump *b, struct event_base *base, const struct nic_opts *opts, struct seqkeeper *keeper);

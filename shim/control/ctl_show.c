@@ -130,6 +130,49 @@ numbers(json_t *j, const struct sa *sa)
 	json_object_set_new(j, "may_send", json_boolean(reserved != 0));
 }
 
+/* A limit's parts, null where there is none. */
+static json_t *
+lifetime(const struct lifetime *l)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "packets", l->packets ? number(l->packets) : json_null());
+	json_object_set_new(j, "octets", l->octets ? number(l->octets) : json_null());
+	json_object_set_new(j, "ms", l->ms ? number(l->ms) : json_null());
+	return j;
+}
+
+/* Limits, and what counts against them: both directions' packets and octets, and the age. */
+static void
+lifetimes(json_t *j, const struct sa *sa, uint64_t age)
+{
+	json_t *spent = json_object();
+
+	json_object_set_new(
+	    spent, "packets", number(relaxed(&sa->cout.packets) + relaxed(&sa->cin.packets)));
+	json_object_set_new(
+	    spent, "octets", number(relaxed(&sa->cout.octets) + relaxed(&sa->cin.octets)));
+	json_object_set_new(spent, "ms", number(age));
+	json_object_set_new(j, "soft", lifetime(&sa->p.soft));
+	json_object_set_new(j, "hard", lifetime(&sa->p.hard));
+	json_object_set_new(j, "used", spent);
+}
+
+/* Ports of ESP in UDP, and where NAT has the peer if that is not where the configuration says. */
+static void
+encap(json_t *j, const struct sa *sa)
+{
+	const struct sa_peer *peer = sa_peer(sa);
+	char ports[16], addr[IPADDR_STRLEN];
+
+	snprintf(ports, sizeof ports, "%u:%u", sa->p.encap_sport, sa->p.encap_dport);
+	json_object_set_new(j, "udpencap", sa->p.encap_dport ? json_string(ports) : json_null());
+	json_object_set_new(j, "peer",
+	    peer ? json_pack("{s:s, s:i}", "addr", ipaddr_print(&peer->addr, addr), "port",
+		       (int)peer->port)
+		 : json_null());
+}
+
 static json_t *
 one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t now)
 {
@@ -156,6 +199,9 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t
 	    json_string(
 		sa_state_name((enum sa_state)__atomic_load_n(&sa->state, __ATOMIC_RELAXED))));
 	json_object_set_new(j, "age_ms", number(now > sa->added_ms ? now - sa->added_ms : 0));
+	lifetimes(j, sa, now > sa->added_ms ? now - sa->added_ms : 0);
+	encap(j, sa);
+	json_object_set_new(j, "backend", json_string((sa->out ? sa->out : sa->in)->be->name));
 	json_object_set_new(j, "memory", number(sa_footprint(sa)));
 	if (sa->out) {
 		json_object_set_new(

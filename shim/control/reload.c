@@ -647,6 +647,34 @@ reload_delete_sa(struct reload *r, enum ipsec_proto proto, uint32_t spi, const s
 	return commit(r, &next, false, ds);
 }
 
+int
+reload_bury(struct reload *r)
+{
+	struct diags ds = {0};
+	struct ruleset next;
+	size_t dead = 0;
+	int rc;
+
+	for (size_t i = 0; i < r->set.nsas; i++)
+		dead += !sa_usable(r->set.sa[i].sa);
+	if (dead == 0)
+		return 0;
+	if (ruleset_copy(&next, &r->set) < 0) {
+		log_warn("cannot remove SAs that have ended");
+		return -1;
+	}
+	for (size_t i = next.nsas; i-- > 0;)
+		if (!sa_usable(next.sa[i].sa)) {
+			log_info("SPI 0x%08x: has ended and is removed", next.sa[i].sa->spi);
+			ruleset_remove_sa(&next, i);
+		}
+	if ((rc = commit(r, &next, false, &ds)) < 0)
+		for (size_t i = 0; i < ds.n; i++)
+			log_warnx("cannot remove SAs that have ended: %s", ds.d[i].text);
+	diags_free(&ds);
+	return rc;
+}
+
 void
 reload_readdress(struct reload *r)
 {

@@ -79,6 +79,10 @@ int reload_move_rule(struct reload *r, size_t from, size_t to, struct diags *ds)
 /** reload_delete_sa(r, proto, spi, dst, ds): ${dst} NULL: whichever has that SPI; more than one is an error. */
 int reload_delete_sa(struct reload *r, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst, struct diags *ds);
 
+/** reload_bury(r): SAs that are dead (a hard limit, or no number left) leave the set, as RFC 4301 4.4.2.1 has it.  0, also when there is none; -1
+ * when it could not be done (logged): they stay, dead. */
+int reload_bury(struct reload *r);
+
 /** reload_readdress(r): the host's addresses changed: which SAs send and which receive is looked at again. */
 void reload_readdress(struct reload *r);
 

@@ -175,6 +175,73 @@ test_load_and_show(void **state)
 	json_decref(j);
 }
 
+static json_int_t
+integer(const json_t *j, const char *object, const char *key)
+{
+	const json_t *n = json_object_get(object ? json_object_get(j, object) : j, key);
+
+	assert_true(json_is_integer(n));
+	return json_integer_value(n);
+}
+
+/* What an operator asks of an SA: all its keys, with the numbers it has. */
+static void
+test_an_sa_in_full(void **state)
+{
+	static const char *const strings[] = {
+	    "text", "proto", "mode", "dir", "spi", "src", "dst", "enc", "state", "backend"};
+	struct fix *f = *state;
+	json_t *j, *s;
+	struct sa *sa;
+
+	assert_int_equal(load(f, "esp tunnel from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc aes-128-gcm "
+				 "enckey 0x000102030405060708090a0b0c0d0e0f10111213 replay 256 "
+				 "udpencap 4500:4501 "
+				 "lifetime soft 10 packets lifetime hard 20 packets "
+				 "lifetime hard 3600 seconds\n"),
+	    0);
+	sa = sadb_at(shim_gen(f->b.shim)->sad, 0);
+	sa->cin.packets = 3;
+	sa->cin.octets = 300;
+	sa->cin.last_ms = sa->added_ms;
+	sa->cin.replay_old = 4;
+	sa->cin.replay_dup = 5;
+	sa->cin.auth_failed = 6;
+	sa->cin.other_failed = 7;
+	sa->cin.lost = 8;
+	sa->replay.top = 99;
+	sa->cout.packets = 1;
+	sa_move(sa, SA_DYING);
+	j = show(f, "sa", false);
+	s = json_array_get(json_object_get(j, "sas"), 0);
+	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+		assert_true(json_is_string(json_object_get(s, strings[i])));
+	assert_string_equal(json_string_value(json_object_get(s, "state")), "dying");
+	assert_string_equal(json_string_value(json_object_get(s, "udpencap")), "4500:4501");
+	assert_string_equal(json_string_value(json_object_get(s, "backend")), sa->in->be->name);
+	assert_true(json_is_null(json_object_get(s, "peer")));
+	assert_true(json_is_null(json_object_get(s, "auth")));
+	assert_int_equal(integer(s, NULL, "replay"), 256);
+	assert_int_equal(integer(s, NULL, "memory"), sa_footprint(sa));
+	assert_int_equal(integer(s, "soft", "packets"), 10);
+	assert_true(json_is_null(json_object_get(json_object_get(s, "soft"), "ms")));
+	assert_int_equal(integer(s, "hard", "packets"), 20);
+	assert_int_equal(integer(s, "hard", "ms"), 3600000);
+	assert_true(json_is_null(json_object_get(json_object_get(s, "hard"), "octets")));
+	assert_int_equal(integer(s, "used", "packets"), 4);
+	assert_int_equal(integer(s, "used", "octets"), 300);
+	assert_int_equal(integer(s, "used", "ms"), integer(s, NULL, "age_ms"));
+	assert_int_equal(integer(s, "in", "packets"), 3);
+	assert_int_equal(integer(s, "in", "top_seq"), 99);
+	assert_int_equal(integer(s, "in", "replay_old"), 4);
+	assert_int_equal(integer(s, "in", "replay_dup"), 5);
+	assert_int_equal(integer(s, "in", "auth_failed"), 6);
+	assert_int_equal(integer(s, "in", "other_failed"), 7);
+	assert_int_equal(integer(s, "in", "lost"), 8);
+	assert_true(integer(s, "in", "idle_ms") >= 0);
+	json_decref(j);
+}
+
 /* Everything that is shown, with keys, as one text. */
 static char *
 dump(struct fix *f)
@@ -366,6 +433,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(test_nonsense),
 	    T(test_load_and_show),
+	    T(test_an_sa_in_full),
 	    T(test_what_is_shown_can_be_fed_back),
 	    T(test_keys_are_roots),
 	    T(test_an_error_has_its_place),
