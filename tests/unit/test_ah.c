@@ -41,7 +41,8 @@ unhex(const char *text, uint8_t *frame)
 static void
 each(void (*use)(const struct vector *v))
 {
-	static char plain[2 * LONGEST], sealed[2 * LONGEST], arrives[2 * LONGEST], line[8 * LONGEST];
+	static char plain[2 * LONGEST], sealed[2 * LONGEST], arrives[2 * LONGEST],
+	    line[8 * LONGEST];
 	FILE *in = fopen(BITS_TEST_DATA "/kat/ah_scapy.kat", "r");
 	struct vector v;
 	int n = 0;
@@ -58,8 +59,10 @@ each(void (*use)(const struct vector *v))
 		v.nsealed = unhex(sealed, v.sealed);
 		v.narrives = unhex(arrives, v.arrives);
 		frame_ether(v.plain, frame_mac_peer, frame_mac_host, v.six ? ETYPE_IP6 : ETYPE_IP4);
-		frame_ether(v.sealed, frame_mac_peer, frame_mac_host, v.six ? ETYPE_IP6 : ETYPE_IP4);
-		frame_ether(v.arrives, frame_mac_peer, frame_mac_host, v.six ? ETYPE_IP6 : ETYPE_IP4);
+		frame_ether(
+		    v.sealed, frame_mac_peer, frame_mac_host, v.six ? ETYPE_IP6 : ETYPE_IP4);
+		frame_ether(
+		    v.arrives, frame_mac_peer, frame_mac_host, v.six ? ETYPE_IP6 : ETYPE_IP4);
 		use(&v);
 		n++;
 	}
@@ -98,7 +101,8 @@ seal(const struct vector *v)
 	sa->seal(sa, &p, 1, &pr.a.w);
 	if (p->drop != DROP_NONE || p->len != v->nsealed ||
 	    memcmp(pkt_data(p), v->sealed, v->nsealed) != 0)
-		fail_msg("%s %s: other octets than scapy's (%s)", v->name, v->auth, drop_name(p->drop));
+		fail_msg(
+		    "%s %s: other octets than scapy's (%s)", v->name, v->auth, drop_name(p->drop));
 	pkt_free(pr.a.w.pool, p);
 	end();
 }
@@ -176,24 +180,30 @@ test_mutable(void **state)
 		uint32_t octet;
 		bool may;
 	} octet[] = {
-	    {"4-plain", 1, true},                       /* DSCP and ECN */
-	    {"4-plain", 4, false},                      /* identification */
-	    {"4-plain", 6, true},                       /* DF (bit 6 below) */
-	    {"4-plain", 8, true},                       /* TTL */
-	    {"4-plain", 12, false},                     /* source */
-	    {"4-security", 22, false},                  /* security: its data */
-	    {"4-cipso", 25, false}, {"4-router-alert", 22, false},
-	    {"4-extended-security", 22, false}, {"4-directed-multi-destination", 24, false},
-	    {"4-record-route", 24, true}, {"4-timestamp", 25, true}, {"4-unknown", 23, true},
-	    {"4-loose-route", 24, true}, {"4-strict-route", 24, true},
-	    {"6-may-change", 1, true},                  /* class, flow label */
-	    {"6-may-change", 3, true}, {"6-may-change", 7, true}, /* hop limit */
-	    {"6-may-change", 8, false},                 /* source */
-	    {"6-may-change", 44, true},                 /* an option's data, change bit set */
-	    {"6-may-change", 42, false},                /* its type: bit 1 of it is none that says what it is */
+	    {"4-plain", 1, true},      /* DSCP and ECN */
+	    {"4-plain", 4, false},     /* identification */
+	    {"4-plain", 6, true},      /* DF (bit 6 below) */
+	    {"4-plain", 8, true},      /* TTL */
+	    {"4-plain", 12, false},    /* source */
+	    {"4-security", 22, false}, /* security: its data */
+	    {"4-cipso", 25, false},
+	    {"4-router-alert", 22, false},
+	    {"4-extended-security", 22, false},
+	    {"4-directed-multi-destination", 24, false},
+	    {"4-record-route", 24, true},
+	    {"4-timestamp", 25, true},
+	    {"4-unknown", 23, true},
+	    {"4-loose-route", 24, true},
+	    {"4-strict-route", 24, true},
+	    {"6-may-change", 1, true}, /* class, flow label */
+	    {"6-may-change", 3, true},
+	    {"6-may-change", 7, true},	 /* hop limit */
+	    {"6-may-change", 8, false},	 /* source */
+	    {"6-may-change", 44, true},	 /* an option's data, change bit set */
+	    {"6-may-change", 42, false}, /* its type: bit 1 of it is none that says what it is */
 	    {"6-may-not-change", 44, false},
-	    {"6-route", 44, false},                     /* reserved */
-	    {"6-route", 60, false},                     /* an address of it */
+	    {"6-route", 44, false}, /* reserved */
+	    {"6-route", 60, false}, /* an address of it */
 	    {"6-destination-and-route", 44, true},
 	};
 	char line[8 * LONGEST], name[64], auth[32], plain[2 * LONGEST], sealed[2 * LONGEST],
