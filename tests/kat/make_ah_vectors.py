@@ -34,6 +34,21 @@ def sealed4(auth, plain, final):
     return bytes(packet)
 
 
+def sealed6(auth, plain):
+    """scapy takes every routing header for one still to be travelled; one at its end is sealed as the one it was."""
+    route = plain.getlayer(IPv6ExtHdrRouting)
+    if route is None or route.segleft:
+        return bytes(seal(auth, plain))
+    packet = plain.copy()
+    before = packet[IPv6ExtHdrRouting]
+    before.segleft = len(before.addresses)
+    before.addresses, packet.dst = before.addresses[1:] + [packet.dst], before.addresses[0]
+    packet = seal(auth, IPv6(bytes(packet)))
+    packet[IPv6ExtHdrRouting].addresses, packet.dst = route.addresses, plain.dst
+    packet[IPv6ExtHdrRouting].segleft = 0
+    return bytes(packet)
+
+
 def udp(n=20):
     return UDP(sport=1111, dport=2222) / bytes(range(n))
 
@@ -145,7 +160,7 @@ CASES6 = [
     ("both", IPv6ExtHdrHopByHop(options=[change(0x3e, b"\1\2\3"), RouterAlert(), change(0x1e, b"\7")])),
     ("route", IPv6ExtHdrRouting(type=0, segleft=2, addresses=[HOPS6[1], YOURS6])),
     ("route-one", IPv6ExtHdrRouting(type=0, segleft=1, addresses=[YOURS6])),
-    # not with segleft=0: scapy moves the addresses on even where none is left to visit, against RFC 4302 3.3.3.1.2.3
+    ("route-done", IPv6ExtHdrRouting(type=0, segleft=0, addresses=HOPS6)),
     ("destination-and-route", IPv6ExtHdrDestOpt(options=[change(0x3e, b"\1\2\3\4")]) /
      IPv6ExtHdrRouting(type=0, segleft=2, addresses=[HOPS6[1], YOURS6])),
     ("hop-destination-route", IPv6ExtHdrHopByHop(options=[change(0x3e, b"\1\2\3\4")]) /
@@ -164,10 +179,10 @@ def main(out):
             out.write("4-%s %s %s %s %s\n" % (name, auth, bytes(plain).hex(), sealed.hex(),
                                              passed4(sealed).hex()))
         for name, headers in CASES6:
-            routed = "route" in name and name != "router-alert"
+            routed = "route" in name and name not in ("router-alert", "route-done")
             plain = IPv6(bytes(IPv6(src=MINE6, dst=HOPS6[0] if routed else YOURS6, tc=0x28, fl=0x12345, hlim=64) /
                                headers / udp()))
-            sealed = bytes(seal(auth, plain))
+            sealed = sealed6(auth, plain)
             out.write("6-%s %s %s %s %s\n" % (name, auth, bytes(plain).hex(), sealed.hex(),
                                              passed6(sealed).hex()))
 
