@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""AH over IPv4 options and IPv6 extension headers, by scapy: writes ah_scapy.kat.
+"""AH over IPv4 options and IPv6 extension headers, by scapy: writes ah_scapy.txt.
 
 A line is: name, authentication, and in hexadecimal the IP packet before AH, as it leaves, and as it arrives
 when routers on the way have done what they may do to it.

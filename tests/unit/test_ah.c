@@ -43,7 +43,7 @@ each(void (*use)(const struct vector *v))
 {
 	static char plain[2 * LONGEST], sealed[2 * LONGEST], arrives[2 * LONGEST],
 	    line[8 * LONGEST];
-	FILE *in = fopen(BITS_TEST_DATA "/kat/ah_scapy.kat", "r");
+	FILE *in = fopen(BITS_TEST_DATA "/kat/ah_scapy.txt", "r");
 	struct vector v;
 	int n = 0;
 
@@ -211,7 +211,7 @@ test_mutable(void **state)
 	unsigned tried = 0;
 
 	for (size_t i = 0; i < sizeof octet / sizeof *octet; i++) {
-		FILE *in = fopen(BITS_TEST_DATA "/kat/ah_scapy.kat", "r");
+		FILE *in = fopen(BITS_TEST_DATA "/kat/ah_scapy.txt", "r");
 		struct vector v;
 
 		assert_non_null(in);
