@@ -2,6 +2,7 @@
  * The Internet checksum (RFC 1071).  Sums are carried in 64 bits and folded once, so that the compiler can run the loop
  * in vector registers.
  */
+#include <netinet/in.h>
 #include "datapath.h"
 
 uint64_t
@@ -45,4 +46,18 @@ cksum_ip4(const uint8_t *h, size_t hlen)
 	uint64_t sum = cksum_add(0, h, 10);
 
 	return cksum_fold(cksum_add(sum, h + 12, hlen - 12));
+}
+
+uint16_t
+cksum_l4(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t len)
+{
+	bool four = ip[0] >> 4 == 4;
+	uint8_t rest[8] = {[7] = proto};
+	uint64_t sum;
+	uint16_t v;
+
+	put32(rest, len);
+	sum = cksum_add(cksum_add(0, ip + (four ? 12 : 8), four ? 8 : 32), rest, sizeof rest);
+	v = cksum_fold(cksum_add(sum, l4, len));
+	return v == 0 && proto == IPPROTO_UDP ? 0xffff : v;
 }

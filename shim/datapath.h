@@ -132,6 +132,10 @@ enum drop xform_number(struct sa *sa, struct walk *w, uint64_t *seq);
 /** xform_account(sa, w, c, octets): a packet went through: counters, lifetimes, events. */
 void xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_t octets);
 
+/** xform_group(todo, left, step, same): takes the packets of the SA that is sa[${step}] of ${todo}[0] out of the *${left} (not 0) in ${todo}, in order,
+ * into ${same}; their number.  So a transform sees all of its packets at once. */
+unsigned xform_group(struct pkt **todo, unsigned *left, unsigned step, struct pkt **same);
+
 /** xform_count(sa, d): the SA's own counter of an inbound failure; none for DROP_NONE and DUMMY. */
 void xform_count(struct sa *sa, enum drop d);
 
@@ -170,6 +174,10 @@ enum drop tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t
 /** tunnel_pop(p, inner): takes off everything between the link header and the inner IP packet at offset ${inner}; cuts what lies behind
  * the inner packet; applies RFC 6040 4.2 to its ECN field.  DROP_NONE, BAD_INNER or ECN.  The packet has to be classified anew. */
 enum drop tunnel_pop(struct pkt *p, uint32_t inner);
+
+/** ip_bare(h, src, dst, proto, payload, df): a header without options, of ${dst}'s family, for ${payload} octets behind it; TTL 64; ${df} is
+ * IPv4's.  Its length, 20 or 40. */
+uint32_t ip_bare(uint8_t *h, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto, uint32_t payload, bool df);
 
 /** ip_finish(p): sets the outer IP header's length to the frame's, and the IPv4 checksum. */
 void ip_finish(struct pkt *p);
@@ -242,6 +250,9 @@ uint64_t cksum_add(uint64_t sum, const uint8_t *octets, size_t len);
 uint16_t cksum_fold(uint64_t sum);
 /** cksum_ip4(h, hlen): checksum of an IPv4 header whose checksum field counts as zero; host order value to put16(). */
 uint16_t cksum_ip4(const uint8_t *h, size_t hlen);
+/** cksum_l4(ip, proto, l4, len): checksum of ${len} octets at ${l4}, whose checksum field is zero, with the pseudo header of the IP header at ${ip}
+ * (RFC 768, RFC 9293 3.1, RFC 8200 8.1); host order value to put16().  UDP's is never 0, which would say "none". */
+uint16_t cksum_l4(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t len);
 
 /* account.c */
 

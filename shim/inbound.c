@@ -33,26 +33,29 @@ is_ipsec(const struct pkt *p)
 	return p->af && !p->key.opaque && (p->key.proto == IPSEC_ESP || p->key.proto == IPSEC_AH);
 }
 
-/* ESP in UDP: only an SA that is configured for it may take it so, and nothing but an SA may take it. */
+/*
+ * The SA that the ESP or AH header at offset ${at} names, into sa[0].  ESP in UDP is taken only by an SA that is configured for it, and by nothing
+ * else; such an SA takes no other, as with other implementations.
+ */
 static void
-inbound_find_udp(struct walk *w, struct pkt *p)
+inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t at, bool in_udp)
 {
-	const uint8_t *h;
+	const uint8_t *h = pkt_get(p, at, 8);
+	struct sa *sa;
 
-	p->ipsec = p->l4 + 8;
-	if (!(h = pkt_get(p, p->ipsec, 8))) {
+	if (!h) {
 		p->drop = DROP_RUNT;
 		return;
 	}
-	p->spi = get32(h);
-	p->sa[0] = sadb_in(w->gen->sad, IPSEC_ESP, p->spi, &p->key.local);
-	if (!p->sa[0] || !p->sa[0]->p.encap_dport) {
-		p->sa[0] = NULL;
+	p->ipsec = (uint16_t)at;
+	p->spi = get32(h + (proto == IPSEC_AH ? 4 : 0));
+	sa = sadb_in(w->gen->sad, proto, p->spi, &p->key.local);
+	if (sa ? in_udp != (sa->p.encap_dport != 0) : in_udp)
 		p->drop = DROP_UNKNOWN_SPI;
-	} else if (p->nchain == POLICY_STEPS_MAX) {
-		p->sa[0] = NULL;
+	else if (sa && p->nchain == POLICY_STEPS_MAX)
 		p->drop = DROP_NESTING;
-	}
+	else
+		p->sa[0] = sa;
 }
 
 /*
@@ -66,39 +69,16 @@ inbound_find(struct walk *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
-		const uint8_t *h;
 
 		p->sa[0] = NULL;
 		if (p->drop != DROP_NONE)
 			continue;
-		if (!is_ipsec(p)) {
-			if (udpencap_is(w, p)) {
-				inbound_find_udp(w, p);
-				any |= p->sa[0] != NULL;
-			}
-			continue;
-		}
-		if (p->key.frag) { /* RFC 4303 3.4.1; only where nothing reassembles */
+		if (is_ipsec(p) && p->key.frag) /* RFC 4303 3.4.1; only where nothing reassembles */
 			p->drop = DROP_FRAGMENT_IN;
-			continue;
-		}
-		if (!(h = pkt_get(p, p->l4, 8))) {
-			p->drop = DROP_RUNT;
-			continue;
-		}
-		p->ipsec = p->l4;
-		p->spi = get32(h + (p->key.proto == IPSEC_AH ? 4 : 0));
-		p->sa[0] =
-		    sadb_in(w->gen->sad, (enum ipsec_proto)p->key.proto, p->spi, &p->key.local);
-		if (p->sa[0] && p->sa[0]->p.encap_dport) {
-			p->sa[0] =
-			    NULL; /* this one comes in UDP or not at all, as with other implementations */
-			p->drop = DROP_UNKNOWN_SPI;
-		}
-		if (p->sa[0] && p->nchain == POLICY_STEPS_MAX) {
-			p->sa[0] = NULL;
-			p->drop = DROP_NESTING;
-		}
+		else if (is_ipsec(p))
+			inbound_find_sa(w, p, (enum ipsec_proto)p->key.proto, p->l4, false);
+		else if (udpencap_is(w, p))
+			inbound_find_sa(w, p, IPSEC_ESP, p->l4 + 8u, true);
 		any |= p->sa[0] != NULL;
 	}
 	return any;
@@ -125,15 +105,9 @@ inbound_open(struct walk *w, struct burst *b)
 		if (b->p[i]->drop == DROP_NONE && b->p[i]->sa[0])
 			todo[left++] = b->p[i];
 	while (left) {
-		struct sa *sa = todo[0]->sa[0];
-		unsigned m = 0, other = 0;
+		unsigned m = xform_group(todo, &left, 0, same);
+		struct sa *sa = same[0]->sa[0];
 
-		for (unsigned i = 0; i < left; i++) {
-			if (todo[i]->sa[0] == sa)
-				same[m++] = todo[i];
-			else
-				todo[other++] = todo[i];
-		}
 		sa->open(sa, same, m, w);
 		for (unsigned i = 0; i < m; i++) {
 			struct pkt *p = same[i];
@@ -148,7 +122,6 @@ inbound_open(struct walk *w, struct burst *b)
 				 sa->p.mode == MODE_TRANSPORT)
 				udpencap_mend(p);
 		}
-		left = other;
 	}
 }
 

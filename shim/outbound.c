@@ -91,17 +91,10 @@ outbound_step(struct walk *w, struct burst *b, unsigned step)
 		    step < b->p[i]->policy->nsteps)
 			todo[n++] = b->p[i];
 	for (unsigned left = n; left;) {
-		struct sa *sa = todo[0]->sa[step];
-		unsigned m = 0, other = 0;
+		unsigned m = xform_group(todo, &left, step, same);
+		struct sa *sa = same[0]->sa[step];
 
-		for (unsigned i = 0; i < left; i++) {
-			if (todo[i]->sa[step] == sa)
-				same[m++] = todo[i];
-			else
-				todo[other++] = todo[i];
-		}
 		sa->seal(sa, same, m, w);
-		left = other;
 	}
 	return n != 0;
 }

@@ -70,20 +70,13 @@ icmp_allowed(const struct pkt *p)
 	return !(p->key.proto == IPPROTO_ICMPV6 && *l4 < 128);
 }
 
+/* The message's IP header as a router on the way would write it: the path to the packet's destination is too narrow. */
 static void
 icmp4(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_t mtu)
 {
-	uint8_t *icmp = h + 20;
+	uint8_t *icmp = h + ip_bare(h, &p->key.remote, &p->key.local, IPPROTO_ICMP, 8 + n, false);
 
-	memset(h, 0, 28);
-	h[0] = 0x45;
-	put16(h + 2, (uint16_t)(28 + n));
-	h[8] = 64;
-	h[9] = IPPROTO_ICMP;
-	memcpy(h + 12, p->key.remote.b,
-	    4); /* as a router on the way would: the path to this address is too narrow */
-	memcpy(h + 16, p->key.local.b, 4);
-	put16(h + 10, cksum_ip4(h, 20));
+	memset(icmp, 0, 8);
 	icmp[0] = 3;
 	icmp[1] = 4;
 	put16(icmp + 6, (uint16_t)mtu);
@@ -94,23 +87,13 @@ icmp4(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_
 static void
 icmp6(uint8_t *h, const struct pkt *p, const uint8_t *quote, uint32_t n, uint32_t mtu)
 {
-	uint8_t *icmp = h + 40, pseudo[8] = {0};
-	uint64_t sum;
+	uint8_t *icmp = h + ip_bare(h, &p->key.remote, &p->key.local, IPPROTO_ICMPV6, 8 + n, false);
 
-	memset(h, 0, 48);
-	h[0] = 0x60;
-	put16(h + 4, (uint16_t)(8 + n));
-	h[6] = IPPROTO_ICMPV6;
-	h[7] = 64;
-	memcpy(h + 8, p->key.remote.b, 16);
-	memcpy(h + 24, p->key.local.b, 16);
+	memset(icmp, 0, 8);
 	icmp[0] = 2;
 	put32(icmp + 4, mtu);
 	memcpy(icmp + 8, quote, n);
-	put32(pseudo, 8 + n);
-	pseudo[7] = IPPROTO_ICMPV6;
-	sum = cksum_add(cksum_add(0, h + 8, 32), pseudo, 8);
-	put16(icmp + 2, cksum_fold(cksum_add(sum, icmp, 8 + n)));
+	put16(icmp + 2, cksum_l4(h, IPPROTO_ICMPV6, icmp, 8 + n));
 }
 
 struct pkt *

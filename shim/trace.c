@@ -69,23 +69,8 @@ trace_packet(struct pktpool *pool, const struct flowkey *k, uint32_t size)
 	p->link = LINK_ETHER;
 	if ((h = trace_ether(p, k, size)) == NULL)
 		goto err;
-	if (k->local.af == 4) {
-		h[0] = 0x45;
-		put16(h + 2, (uint16_t)size);
-		put16(h + 6, 0x4000); /* DF, as hosts set it that look for the path's MTU */
-		h[8] = 64;
-		h[9] = k->proto;
-		memcpy(h + 12, src->b, 4);
-		memcpy(h + 16, dst->b, 4);
-		put16(h + 10, cksum_ip4(h, 20));
-	} else {
-		h[0] = 0x60;
-		put16(h + 4, (uint16_t)(size - 40));
-		h[6] = k->proto;
-		h[7] = 64;
-		memcpy(h + 8, src->b, 16);
-		memcpy(h + 24, dst->b, 16);
-	}
+	ip_bare(h, src, dst, k->proto, size - iphdr,
+	    true); /* DF, as hosts set it that look for the path's MTU */
 	trace_next(h + iphdr, k);
 	/* A protocol that is an extension header is not one packet's next layer. */
 	if (classify(p, (enum dir)k->dir) != DROP_NONE || memcmp(&p->key, k, sizeof *k) != 0)

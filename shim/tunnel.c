@@ -102,6 +102,32 @@ tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t proto, st
 	return DROP_NONE;
 }
 
+uint32_t
+ip_bare(uint8_t *h, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
+    uint32_t payload, bool df)
+{
+	if (dst->af == 6) {
+		memset(h, 0, 40);
+		h[0] = 0x60;
+		put16(h + 4, (uint16_t)payload);
+		h[6] = proto;
+		h[7] = OUTER_TTL;
+		memcpy(h + 8, src->b, 16);
+		memcpy(h + 24, dst->b, 16);
+		return 40;
+	}
+	memset(h, 0, 20);
+	h[0] = 0x45;
+	put16(h + 2, (uint16_t)(20 + payload));
+	put16(h + 6, df ? 0x4000 : 0);
+	h[8] = OUTER_TTL;
+	h[9] = proto;
+	memcpy(h + 12, src->b, 4);
+	memcpy(h + 16, dst->b, 4);
+	put16(h + 10, cksum_ip4(h, 20));
+	return 20;
+}
+
 void
 ip_finish(struct pkt *p)
 {

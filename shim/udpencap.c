@@ -32,13 +32,9 @@ udpencap_is(const struct walk *w, struct pkt *p)
 void
 udpencap_checksum6(struct pkt *p, uint32_t at)
 {
-	uint8_t *h = pkt_data(p) + p->l3, *u = pkt_data(p) + at, pseudo[8] = {[7] = IPPROTO_UDP};
-	uint32_t len = p->len - at;
-	uint16_t sum;
+	uint8_t *u = pkt_data(p) + at;
 
-	put32(pseudo, len);
-	sum = cksum_fold(cksum_add(cksum_add(cksum_add(0, h + 8, 32), pseudo, 8), u, len));
-	put16(u + 6, sum ? sum : 0xffff);
+	put16(u + 6, cksum_l4(pkt_data(p) + p->l3, IPPROTO_UDP, u, p->len - at));
 }
 
 void
@@ -72,10 +68,7 @@ udpencap_mend(struct pkt *p)
 {
 	uint32_t at = p->key.proto == IPPROTO_TCP ? 16 : 6, len = p->l3end - p->l4,
 		 need = p->key.proto == IPPROTO_TCP ? 20 : UDP_HLEN;
-	uint8_t *h = pkt_data(p) + p->l3, *l4,
-		pseudo[4] = {0, p->key.proto, (uint8_t)(len >> 8), (uint8_t)len};
-	uint64_t sum;
-	uint16_t v;
+	uint8_t *l4;
 
 	if ((p->key.proto != IPPROTO_TCP && p->key.proto != IPPROTO_UDP) || p->key.frag ||
 	    !(l4 = pkt_get(p, p->l4, len)) || len < need)
@@ -83,7 +76,5 @@ udpencap_mend(struct pkt *p)
 	if (p->key.proto == IPPROTO_UDP && get16(l4 + 6) == 0)
 		return; /* the sender did without */
 	put16(l4 + at, 0);
-	sum = cksum_add(cksum_add(0, h + (p->af == 4 ? 12 : 8), p->af == 4 ? 8 : 32), pseudo, 4);
-	v = cksum_fold(cksum_add(sum, l4, len));
-	put16(l4 + at, p->key.proto == IPPROTO_UDP && v == 0 ? 0xffff : v);
+	put16(l4 + at, cksum_l4(pkt_data(p) + p->l3, p->key.proto, l4, len));
 }

@@ -106,7 +106,7 @@ xform_limits(struct sa *sa, struct walk *w)
 	uint64_t age = w->now - sa->added_ms;
 
 	if (lifetime_over(&sa->p.hard, packets, octets, age)) {
-		if (sa_usable(sa) && sa_move(sa, SA_DEAD))
+		if (sa_move(sa, SA_DEAD))
 			xform_tell(sa, w, EV_SA_HARD, DROP_SA_EXPIRED);
 	} else if (!sa->soft_said && lifetime_over(&sa->p.soft, packets, octets, age)) {
 		sa->soft_said = true;
@@ -142,7 +142,7 @@ xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
 	if (d == DROP_NONE) {
 		if (seq_running_low(&sa->seq, sa->block))
 			xform_tell(sa, w, EV_SEQ_LOW, DROP_NONE);
-	} else if (d == DROP_SEQ_EXHAUSTED && sa_usable(sa) && sa_move(sa, SA_DEAD)) {
+	} else if (d == DROP_SEQ_EXHAUSTED && sa_move(sa, SA_DEAD)) {
 		/* RFC 4303 3.3.3: the SA ends, it never wraps. */
 		xform_tell(sa, w, EV_SA_HARD, d);
 	}
@@ -161,4 +161,20 @@ xform_count(struct sa *sa, enum drop d)
 		  : d == DROP_AUTH_FAILED ? &c->auth_failed
 					  : &c->other_failed,
 	    1);
+}
+
+unsigned
+xform_group(struct pkt **todo, unsigned *left, unsigned step, struct pkt **same)
+{
+	const struct sa *sa = todo[0]->sa[step];
+	unsigned m = 0, other = 0;
+
+	for (unsigned i = 0; i < *left; i++) {
+		if (todo[i]->sa[step] == sa)
+			same[m++] = todo[i];
+		else
+			todo[other++] = todo[i];
+	}
+	*left = other;
+	return m;
 }

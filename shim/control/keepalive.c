@@ -22,9 +22,8 @@ frame(struct keepalive *k, const struct sa *sa, uint8_t f[static 64])
 {
 	const struct sa_peer *peer = sa_peer(sa);
 	const struct ipaddr *dst = peer ? &peer->addr : &sa->p.dst;
-	uint32_t hlen = dst->af == 4 ? 20 : 40, len = UDP_HLEN + 1;
-	uint8_t *h = f + ETH_HLEN_OCTETS, *u = h + hlen,
-		pseudo[8] = {[3] = UDP_HLEN + 1, [7] = IPPROTO_UDP};
+	uint32_t len = UDP_HLEN + 1, hlen;
+	uint8_t *h = f + ETH_HLEN_OCTETS, *u;
 	struct edge_caps caps;
 
 	if (!nexthop_keeper_mac(k->hops, dst, f))
@@ -32,30 +31,15 @@ frame(struct keepalive *k, const struct sa *sa, uint8_t f[static 64])
 	edge_caps(shim_lower(k->shim), &caps);
 	memcpy(f + 6, caps.mac, 6);
 	put16(f + 12, dst->af == 4 ? ETYPE_IP4 : ETYPE_IP6);
-	memset(h, 0, hlen + len);
+	hlen = ip_bare(h, &sa->p.src, dst, IPPROTO_UDP, len, true);
+	u = h + hlen;
 	put16(u, sa->p.encap_sport);
 	put16(u + 2, peer ? peer->port : sa->p.encap_dport);
 	put16(u + 4, (uint16_t)len);
+	put16(u + 6, 0);
 	u[UDP_HLEN] = 0xff;
-	if (dst->af == 4) {
-		h[0] = 0x45;
-		put16(h + 2, (uint16_t)(hlen + len));
-		put16(h + 6, 0x4000);
-		h[8] = 64;
-		h[9] = IPPROTO_UDP;
-		memcpy(h + 12, sa->p.src.b, 4);
-		memcpy(h + 16, dst->b, 4);
-		put16(h + 10, cksum_ip4(h, hlen));
-	} else {
-		h[0] = 0x60;
-		put16(h + 4, (uint16_t)len);
-		h[6] = IPPROTO_UDP;
-		h[7] = 64;
-		memcpy(h + 8, sa->p.src.b, 16);
-		memcpy(h + 24, dst->b, 16);
-		put16(u + 6,
-		    cksum_fold(cksum_add(cksum_add(cksum_add(0, h + 8, 32), pseudo, 8), u, len)));
-	}
+	if (dst->af == 6)
+		put16(u + 6, cksum_l4(h, IPPROTO_UDP, u, len));
 	return ETH_HLEN_OCTETS + hlen + len;
 }
 

@@ -101,19 +101,6 @@ segment_more(const struct segment *s)
 	return s->next < s->len || s->index == 0;
 }
 
-/* The pseudo header's sum (RFC 768, RFC 9293 3.1, RFC 8200 8.1). */
-static uint64_t
-pseudo(const struct segment *s, const uint8_t *f, uint32_t len)
-{
-	uint8_t rest[8] = {0};
-	uint64_t sum;
-
-	put32(rest, len);
-	rest[7] = s->proto;
-	sum = cksum_add(0, rest, sizeof rest);
-	return s->af == 4 ? cksum_add(sum, f + s->l3 + 12, 8) : cksum_add(sum, f + s->l3 + 8, 32);
-}
-
 static void
 fix_ip(const struct segment *s, uint8_t *f, uint32_t total)
 {
@@ -145,7 +132,7 @@ fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last)
 		put16(l4 + 4, (uint16_t)(total - s->l4));
 	}
 	put16(field, 0);
-	sum = cksum_fold(cksum_add(pseudo(s, f, total - s->l4), l4, total - s->l4));
+	sum = cksum_l4(f + s->l3, s->proto, l4, total - s->l4);
 	put16(field, sum ? sum : 0xffff);
 }
 
