@@ -55,14 +55,39 @@ check_wire(const uint8_t *f, int len, bool outer6)
 	pkt_free(pr.b.w.pool, p);
 }
 
+/* What a packet must have to get far, where the input wants it: EtherType and version, length, checksum, no fragment. */
+static void
+mend(uint8_t fix, uint32_t len)
+{
+	bool six = fix & 1;
+	uint8_t *h = frame + 14;
+
+	if (len < 14 + 40)
+		return;
+	if (fix & 2) {
+		put16(frame + 12, six ? ETYPE_IP6 : ETYPE_IP4);
+		h[0] = six ? 0x60 | (h[0] & 0xf) : 0x45;
+	}
+	if (fix & 4)
+		put16(h + (six ? 4 : 2), (uint16_t)(six ? len - 54 : len - 14));
+	if ((fix & 8) && !six)
+		put16(h + 6, fix & 16 ? 0x4000 : 0);
+	if ((fix & 32) && !six && (h[0] & 0xf) >= 5 && 14 + (h[0] & 0xfu) * 4 <= len)
+		put16(h + 10, cksum_ip4(h, (h[0] & 0xfu) * 4));
+	if ((fix & 64) && six)
+		h[6] = IPPROTO_UDP;
+}
+
 static void
 one(struct input *in, bool outer6)
 {
+	uint8_t fix = input8(in);
 	uint32_t len = input_octets(in, frame, 4000), l3;
 	uint64_t dropped = drops(&pr.a) + drops(&pr.b);
 	int n, back;
 	struct pkt *p;
 
+	mend(fix, len);
 	host_send1(&pr.a, frame, len);
 	host_balance(&pr.a);
 	while ((n = edge_mem_take(pr.a.w.lower, wire, sizeof wire)) >= 0) {

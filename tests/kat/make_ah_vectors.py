@@ -187,4 +187,8 @@ def main(out):
                                              passed6(sealed).hex()))
 
 
-main(open(sys.argv[1], "w") if len(sys.argv) > 1 else sys.stdout)
+if len(sys.argv) > 1:
+    with open(sys.argv[1], "w") as file:
+        main(file)
+else:
+    main(sys.stdout)
