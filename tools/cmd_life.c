@@ -20,6 +20,7 @@ cmd_selftest(const struct ctl *c)
 		json_object_del(reply, "status");
 		writer_json(reply);
 	} else if (reply) {
+		printf("%-24s %-9s %-9s %s\n", "algorithm", "protocol", "by", "answer");
 		json_array_foreach(json_object_get(reply, "tests"), i, t)
 		{
 			const char *how = !json_is_true(json_object_get(t, "supported"))
@@ -27,7 +28,8 @@ cmd_selftest(const struct ctl *c)
 					  : json_is_true(json_object_get(t, "ok")) ? "ok"
 										   : "WRONG";
 
-			printf("%-24s %-9s %s\n", json_string_value(json_object_get(t, "alg")),
+			printf("%-24s %-9s %-9s %s\n", json_string_value(json_object_get(t, "alg")),
+			    json_string_value(json_object_get(t, "proto")),
 			    json_string_value(json_object_get(t, "backend")), how);
 		}
 	}

@@ -117,9 +117,9 @@ print_sa_itself(const json_t *s)
 	limited |= print_limit("hard", json_object_get(s, "hard"));
 	if (!limited)
 		printf(" without limit,");
-	s = json_object_get(s, "used");
-	printf(" used %lld packets %lld octets %.1f s\n", number(s, "packets"), number(s, "octets"),
-	    (double)number(s, "ms") / 1000);
+	printf(" used %lld packets %lld octets %.1f s\n",
+	    number(json_object_get(s, "used"), "packets"),
+	    number(json_object_get(s, "used"), "octets"), (double)number(s, "age_ms") / 1000);
 }
 
 static void

@@ -76,3 +76,12 @@ says 'flow from any to any type deny' -s flow
 ipsecctl -s nic --json >"$tmp/nic"
 [ "$(value 'd["confirm_ms"]' "$tmp/nic")" = None ] || fail "still on trial"
 ipsecctl -f "$tmp/one" 2>/dev/null || fail "after a trial nothing can be loaded"
+
+# -v says everything an operator asks of an SA, and is still text that loads
+echo "esp tunnel from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc aes-128-gcm enckey $(k 1 40) replay 256 lifetime soft 10 packets lifetime hard 3600 seconds" >"$tmp/one"
+ipsecctl -f "$tmp/one" 2>/dev/null
+for text in "esp tunnel aes-128-gcm by openssl, " " mature, " " octets of memory" "soft 10 packets, hard 3600.0 s, used 0 packets 0 octets"; do
+	says "$text" -s sa -v
+done
+ipsecctl -s sa -v -k >"$tmp/two"
+ipsecctl -n -f "$tmp/two" || fail "what -v shows does not load"

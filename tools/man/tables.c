@@ -45,7 +45,7 @@ algorithms(bool auth)
 static void
 drops(void)
 {
-	printf(".Bl -tag -width seq_unreserved\n");
+	printf(".Bl -tag -width seq_unreserved -compact\n");
 	for (int d = DROP_NONE + 1; d < DROP_HELD; d++)
 		printf(".It Cm %s\n%s%s\n", drop_name(d), drop_text(d),
 		    drop_audit(d) ? "\n.Pq audited" : "");
