@@ -152,6 +152,7 @@ background()
 {
 	local name=$1 h=$2
 	shift 2
+	: >"$tmp/$name.log" # else who waits for a word in it may find the one of the time before
 	nsenter --net="/run/netns/$tag-$h" "$@" >"$tmp/$name.log" 2>&1 </dev/null &
 	pid[$name]=$!
 	children+=($!)
