@@ -36,6 +36,7 @@ struct crypto_esp_job;
 struct edge;
 struct events;
 struct flowcache;
+struct fragcheck;
 struct gen;
 struct ipaddr;
 struct nexthops;
@@ -52,6 +53,7 @@ struct walk {
 	struct pktpool *pool;
 	struct flowcache *cache;
 	struct reasm *reasm;             /* datagrams being put together; NULL: fragments are not reassembled */
+	struct fragcheck *fragcheck;     /* NULL: every fragment is reassembled */
 	struct events *events;           /* NULL: nobody listens */
 	struct stats *stats;             /* NULL: neither packets nor rules are counted (policy_burst(), policy_opened() only) */
 	struct rng *rng;
@@ -209,7 +211,7 @@ struct pkt *icmp_too_big(struct walk *w, const struct pkt *p, uint32_t mtu);
 /* reasm.c, frag.c */
 
 /** reasm_burst(w, b, dir): fragments among the classified packets of ${b} leave it; a datagram that is complete takes the place of its last
- * fragment, classified, with cut_ok set.  Without w->reasm fragments stay as they are. */
+ * fragment, classified, with cut_ok set.  Fragments that meet policy by themselves (fragcheck.h) stay, and all do without w->reasm. */
 void reasm_burst(struct walk *w, struct burst *b, enum dir dir);
 
 /** frag_split(w, p, mtu, emit): cuts ${p} (l3 and af valid) into fragments of at most ${mtu} octets of IP packet, handed to ${emit} in

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include "datapath.h"
+#include "fragcheck.h"
 #include "reasm.h"
 
 #define HEADER_ROOM                                                                                \
@@ -38,17 +39,6 @@ struct reasm {
 	unsigned held;
 	uint64_t next_deadline;
 	struct datagram d[REASM_MAX];
-};
-
-/* One fragment, as read. */
-struct piece {
-	uint32_t
-	    hlen; /* octets of the frame in front of what is repeated in each fragment's payload */
-	uint32_t at, len, offset; /* payload: place in the frame, length, offset in the datagram */
-	uint32_t id;
-	uint16_t nh;
-	uint8_t next;
-	bool more;
 };
 
 struct reasm *
@@ -115,7 +105,7 @@ reasm_expire(struct walk *w)
 }
 
 static bool
-piece_read4(const struct pkt *p, struct piece *f)
+piece_read4(const struct pkt *p, struct reasm_piece *f)
 {
 	const uint8_t *h = pkt_get(p, p->l3, 20);
 
@@ -131,7 +121,7 @@ piece_read4(const struct pkt *p, struct piece *f)
 
 /* classify() has walked this chain, so it is sound up to the fragment header. */
 static bool
-piece_read6(const struct pkt *p, struct piece *f)
+piece_read6(const struct pkt *p, struct reasm_piece *f)
 {
 	uint32_t at = p->l3 + 40u;
 	uint16_t nh = (uint16_t)(p->l3 + 6);
@@ -159,8 +149,14 @@ piece_read6(const struct pkt *p, struct piece *f)
 	return false;
 }
 
+bool
+reasm_piece_of(const struct pkt *p, struct reasm_piece *f)
+{
+	return p->af == 4 ? piece_read4(p, f) : piece_read6(p, f);
+}
+
 static struct datagram *
-reasm_find(struct reasm *r, const struct pkt *p, const struct piece *f)
+reasm_find(struct reasm *r, const struct pkt *p, const struct reasm_piece *f)
 {
 	const struct sa *sa = p->nchain ? p->chain[p->nchain - 1] : NULL;
 
@@ -174,6 +170,14 @@ reasm_find(struct reasm *r, const struct pkt *p, const struct piece *f)
 			return d;
 	}
 	return NULL;
+}
+
+bool
+reasm_waits(const struct reasm *r, const struct pkt *p, const struct reasm_piece *f)
+{
+	struct reasm *in = (struct reasm *)(uintptr_t)r; /* reasm_find() changes nothing */
+
+	return r && reasm_find(in, p, f);
 }
 
 /* A free entry, or the oldest one's: of this source when it has its share, else of all. */
@@ -207,7 +211,7 @@ reasm_entry(struct walk *w, const struct ipaddr *src)
 }
 
 static struct datagram *
-reasm_begin(struct walk *w, const struct pkt *p, const struct piece *f)
+reasm_begin(struct walk *w, const struct pkt *p, const struct reasm_piece *f)
 {
 	struct pkt *whole = pkt_new(w->pool);
 	struct datagram *d;
@@ -235,7 +239,7 @@ reasm_begin(struct walk *w, const struct pkt *p, const struct piece *f)
 
 /* Are (or become) the 8-octet blocks of this piece all free?  -1: some taken; 1: all taken; 0: all were free, now marked. */
 static int
-datagram_mark(struct datagram *d, const struct piece *f)
+datagram_mark(struct datagram *d, const struct reasm_piece *f)
 {
 	uint32_t first = f->offset / 8, last = (f->offset + f->len - 1) / 8, taken = 0;
 
@@ -250,7 +254,7 @@ datagram_mark(struct datagram *d, const struct piece *f)
 
 /* Copies one piece in.  DROP_HELD: taken; anything else: the piece is refused, and but for an exact duplicate the datagram has to go. */
 static enum drop
-datagram_add(struct datagram *d, const struct pkt *p, const struct piece *f, bool *fatal)
+datagram_add(struct datagram *d, const struct pkt *p, const struct reasm_piece *f, bool *fatal)
 {
 	uint8_t *body = d->whole->slot + PKT_HEADROOM + HEADER_ROOM;
 	uint32_t end = f->offset + f->len, room = d->whole->size - PKT_HEADROOM - HEADER_ROOM;
@@ -332,11 +336,11 @@ datagram_finish(struct walk *w, struct datagram *d, const struct pkt *last)
 static struct pkt *
 reasm_take(struct walk *w, struct pkt *p)
 {
-	struct piece f;
+	struct reasm_piece f;
 	struct datagram *d;
 	bool fatal;
 
-	if (!(p->af == 4 ? piece_read4(p, &f) : piece_read6(p, &f))) {
+	if (!reasm_piece_of(p, &f)) {
 		p->drop = DROP_HEADER_CHAIN;
 		return NULL;
 	}
@@ -367,7 +371,7 @@ reasm_burst(struct walk *w, struct burst *b, enum dir dir)
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i], *whole;
 
-		if (p->drop != DROP_NONE || !p->key.frag) {
+		if (p->drop != DROP_NONE || !p->key.frag || fragcheck_take(w, p)) {
 			b->p[n++] = p;
 			continue;
 		}

@@ -20,6 +20,22 @@ struct reasm *reasm_new(void);
 /** reasm_free(r, pool): gives held slots back to ${pool}. */
 void reasm_free(struct reasm *r, struct pktpool *pool);
 
+/* One fragment, as read. */
+struct reasm_piece {
+	uint32_t hlen;            /* octets of the frame in front of what is repeated in each fragment's payload */
+	uint32_t at, len, offset; /* payload: place in the frame, length, offset in the datagram */
+	uint32_t id;
+	uint16_t nh;              /* IPv6: the octet that names the fragment header */
+	uint8_t next;             /* IPv6: what is behind that */
+	bool more;
+};
+
+/** reasm_piece_of(p, f): reads classified fragment ${p}; false: an IPv6 one whose header chain does not lead there. */
+bool reasm_piece_of(const struct pkt *p, struct reasm_piece *f);
+
+/** reasm_waits(r, p, f): does a datagram that ${p} belongs to wait for more? */
+bool reasm_waits(const struct reasm *r, const struct pkt *p, const struct reasm_piece *f);
+
 /** reasm_held(r): fragments held at the moment, for the books. */
 unsigned reasm_held(const struct reasm *r);
 

@@ -11,6 +11,7 @@
 #include "edge.h"
 #include "events.h"
 #include "flowcache.h"
+#include "fragcheck.h"
 #include "gen.h"
 #include "mono.h"
 #include "nexthop.h"
@@ -289,6 +290,8 @@ worker_new(const struct worker_env *env)
 		goto err2;
 	if ((w->walk.reasm = reasm_new()) == NULL)
 		goto err3;
+	if ((w->walk.fragcheck = fragcheck_new(seed)) == NULL)
+		goto err4;
 	if ((w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
 		goto err4;
 	pthread_mutex_init(&w->lock, NULL);
@@ -301,6 +304,7 @@ err5:
 	pthread_mutex_destroy(&w->lock);
 	close(w->wake_fd);
 err4:
+	fragcheck_free(w->walk.fragcheck);
 	reasm_free(w->walk.reasm, w->walk.pool);
 err3:
 	flowcache_free(w->walk.cache);
@@ -369,6 +373,7 @@ worker_free(struct worker *w)
 	if (w->epfd >= 0)
 		close(w->epfd);
 	close(w->wake_fd);
+	fragcheck_free(w->walk.fragcheck);
 	reasm_free(w->walk.reasm, w->walk.pool);
 	flowcache_free(w->walk.cache);
 	pktpool_free(w->walk.pool);

@@ -165,6 +165,7 @@ corner(const struct policy *p, struct flowkey *k)
 	k->local.af = k->remote.af = af;
 	k->vlan = s->vlan;
 	k->proto = s->proto_any ? 255 : s->proto;
+	k->opaque = s->proto_opaque;
 	k->dir = p->dirs & 1 << DIR_OUT ? DIR_OUT : DIR_IN;
 	if (s->lmatch == MATCH_OPAQUE || s->rmatch == MATCH_OPAQUE)
 		k->ports = PORTS_OPAQUE;

@@ -1,6 +1,6 @@
 /*
  * flow [esp|ah [transport|tunnel] [local A] [peer A] [reqid N]] ... [in|out] [proto P] from SRC [port P] to DST [port P]
- *      [icmptype N [code N]] [mhtype N] [vlan N] [local A] [peer A] [reqid N] [srcid S] [dstid S] [type T]
+ *      [icmptype N [code N]] [mhtype N] [vlan N] [fragments whole|check] [local A] [peer A] [reqid N] [srcid S] [dstid S] [type T]
  *
  * The clauses behind the steps may stand in any order, each once.
  */
@@ -26,10 +26,11 @@ struct flow_line {
 	struct ports fport, tport, types;
 	struct protos protos;
 	uint16_t vlan;
+	enum policy_frags frags;
 	char *srcid, *dstid;
 	const struct token *from_at, *to_at, *ports_at, *types_at;
 	bool icmp; /* types are of ICMP, else of the Mobility Header */
-	bool said_dir, said_proto, said_type, said_vlan, said_types, said_ids[2], said_port[2];
+	bool said_dir, said_proto, said_type, said_vlan, said_types, said_frags, said_ids[2], said_port[2];
 };
 
 /* local, peer, reqid of ${s}: 1 read, 0 something else stands there, -1 reported. */
@@ -212,6 +213,17 @@ flow_type(struct parser *p, struct flow_line *f, const struct token *t)
 	    p, w, "require, use, acquire, dontacq, bypass or deny", "this is no type of flow");
 }
 
+static int
+fragments(struct parser *p, struct flow_line *f)
+{
+	if (token_accept(p, "check"))
+		f->frags = FRAGS_CHECK;
+	else if (!token_accept(p, "whole"))
+		return conf_error(
+		    p, token_peek(p), "whole or check", "how fragments are treated is missing");
+	return 0;
+}
+
 /* from or to, with the port behind it. */
 static int
 side(struct parser *p, struct flow_line *f, const struct token *t, bool from)
@@ -259,6 +271,9 @@ clause(struct parser *p, struct flow_line *f)
 		if ((rc = conf_once(p, t, &f->said_vlan)) == 0 &&
 		    (rc = token_number(p, "vlan", 0, 4094, &v)) == 0)
 			f->vlan = (uint16_t)v;
+	} else if (token_accept(p, "fragments")) {
+		if ((rc = conf_once(p, t, &f->said_frags)) == 0)
+			rc = fragments(p, f);
 	} else if (token_accept(p, "srcid"))
 		rc = word_id(p, t, &f->said_ids[0], &f->srcid);
 	else if (token_accept(p, "dstid"))
@@ -290,7 +305,8 @@ consistent(struct parser *p, struct flow_line *f)
 		return conf_error(p, token_peek(p), "from SRC to DST", "'%s' is missing",
 		    f->from_at == NULL ? "from" : "to");
 	for (size_t i = 0; f->ports_at != NULL && i < f->protos.n; i++)
-		if (f->protos.p[i].any || !proto_has_ports(f->protos.p[i].proto))
+		if (f->protos.p[i].any || f->protos.p[i].opaque ||
+		    !proto_has_ports(f->protos.p[i].proto))
 			return conf_error(p, f->ports_at, "proto tcp, udp, sctp, dccp or udplite",
 			    "a protocol of the list has no ports");
 	if (f->ports_at != NULL && f->protos.n == 0)
@@ -369,8 +385,10 @@ rule(struct parser *p, const struct flow_line *f, const struct iprange *from,
 	s->local = in ? *to : *from;
 	s->remote = in ? *from : *to;
 	s->vlan = f->vlan;
+	r->frags = (uint8_t)f->frags;
 	if (f->protos.n > 0 && !f->protos.p[proto].any) {
 		s->proto_any = false;
+		s->proto_opaque = f->protos.p[proto].opaque;
 		s->proto = f->protos.p[proto].proto;
 	}
 	if (f->types.n > 0) {
@@ -459,8 +477,8 @@ conf_flow(struct parser *p, const struct token *first)
 	rc = -1;
 	if (token_peek(p)->kind != TOKEN_END) {
 		conf_error(p, token_peek(p),
-		    "proto, from, to, port, in, out, local, peer, reqid, icmptype, vlan, srcid, "
-		    "dstid or type",
+		    "proto, from, to, port, in, out, local, peer, reqid, icmptype, vlan, "
+		    "fragments, srcid, dstid or type",
 		    "this is no part of a flow");
 		goto out;
 	}

@@ -282,15 +282,16 @@ static int
 proto_item(struct parser *p, const struct token *t, void *arg)
 {
 	const char *s = token_text(p, t);
-	bool any = strcmp(s, "any") == 0;
+	bool any = strcmp(s, "any") == 0, opaque = strcmp(s, "opaque") == 0;
 	struct protos *l = arg;
 	uint64_t number = 0;
-	int n = any ? 0 : proto_number(s);
+	int n = any || opaque ? 0 : proto_number(s);
 	void *v;
 
 	if (n == -1) {
 		if (number_parse(s, NULL, &number) == -1 || number > 255)
-			return conf_error(p, t, "a name such as tcp, udp, icmp, icmp6, or 0 to 255",
+			return conf_error(p, t,
+			    "a name such as tcp, udp, icmp, icmp6, or 0 to 255, any or opaque",
 			    "this is no protocol");
 		n = (int)number;
 	}
@@ -298,6 +299,7 @@ proto_item(struct parser *p, const struct token *t, void *arg)
 		return conf_nomem(p);
 	l->p = v;
 	l->p[l->n].proto = (uint8_t)n;
+	l->p[l->n].opaque = opaque;
 	l->p[l->n++].any = any;
 	return 0;
 }

@@ -161,7 +161,7 @@ struct ports { /* a list of port ranges, or of ICMP types and codes */
 struct protos {
 	struct {
 		uint8_t proto;
-		bool any;
+		bool any, opaque;
 	} * p;
 	size_t n, cap;
 };

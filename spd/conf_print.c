@@ -100,7 +100,9 @@ conf_print_rule(const struct policy *p, FILE *out)
 		fputs(" in", out);
 	else if (p->dirs == 1 << DIR_OUT)
 		fputs(" out", out);
-	if (!s->proto_any && proto_name(s->proto) != NULL)
+	if (s->proto_opaque)
+		fputs(" proto opaque", out);
+	else if (!s->proto_any && proto_name(s->proto) != NULL)
 		fprintf(out, " proto %s", proto_name(s->proto));
 	else if (!s->proto_any)
 		fprintf(out, " proto %u", s->proto);
@@ -114,6 +116,8 @@ conf_print_rule(const struct policy *p, FILE *out)
 		print_types(s, out);
 	if (s->vlan != VLAN_NONE)
 		fprintf(out, " vlan %u", s->vlan);
+	if (p->frags == FRAGS_CHECK)
+		fputs(" fragments check", out);
 	if (p->action == ACT_PROTECT && p->nsteps == 1) {
 		print_addr("local", &t->local, out);
 		print_addr("peer", &t->peer, out);

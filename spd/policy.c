@@ -56,7 +56,8 @@ static bool
 selector_eq(const struct selector *a, const struct selector *b)
 {
 	return range_eq(&a->local, &b->local) && range_eq(&a->remote, &b->remote) &&
-	       a->proto_any == b->proto_any && (a->proto_any || a->proto == b->proto) &&
+	       a->proto_any == b->proto_any && a->proto_opaque == b->proto_opaque &&
+	       (a->proto_any || a->proto == b->proto) &&
 	       ports_eq(a->lmatch, &a->lport, b->lmatch, &b->lport) &&
 	       ports_eq(a->rmatch, &a->rport, b->rmatch, &b->rport) && a->vlan == b->vlan;
 }
@@ -71,7 +72,7 @@ template_eq(const struct sa_template *a, const struct sa_template *b)
 bool
 policy_eq(const struct policy *a, const struct policy *b)
 {
-	if (a->dirs != b->dirs || a->action != b->action || a->type != b->type ||
+	if (a->dirs != b->dirs || a->frags != b->frags || a->action != b->action || a->type != b->type ||
 	    !selector_eq(&a->sel, &b->sel) || !text_eq(a->srcid, b->srcid) ||
 	    !text_eq(a->dstid, b->dstid))
 		return false;
@@ -90,6 +91,8 @@ ports_check(const struct selector *s)
 {
 	bool typed = !s->proto_any && (s->proto == 1 || s->proto == 58 || s->proto == 135);
 
+	if (s->proto_opaque && (s->proto_any || s->proto != 0))
+		return "a protocol is any, opaque or a number";
 	if (s->lmatch > MATCH_OPAQUE || s->rmatch > MATCH_OPAQUE)
 		return "ports must be any, a range or opaque";
 	if ((s->lmatch == MATCH_RANGE && s->lport.lo > s->lport.hi) ||
@@ -100,7 +103,7 @@ ports_check(const struct selector *s)
 	if (typed)
 		return s->rmatch == MATCH_ANY ? NULL
 					      : "ICMP and Mobility Header have a type, no ports";
-	if (s->proto_any || !proto_has_ports(s->proto))
+	if (s->proto_any || s->proto_opaque || !proto_has_ports(s->proto))
 		return "ports need a protocol that has them: tcp, udp, sctp, dccp or udplite";
 	return NULL;
 }
@@ -162,6 +165,8 @@ policy_check(const struct policy *p)
 	};
 	const char *why;
 
+	if (p->frags > FRAGS_CHECK)
+		return "fragments are put together or checked";
 	if (p->dirs == 0 || (p->dirs & ~(1 << DIR_OUT | 1 << DIR_IN)))
 		return "a rule is for in, out or both";
 	if (p->type > FLOW_DENY || p->action != action[p->type])
@@ -177,6 +182,9 @@ policy_check(const struct policy *p)
 	for (unsigned i = 0; i < p->nsteps; i++)
 		if ((why = template_check(&p->step[i], &p->sel, i == 0)))
 			return why;
+	if (p->step[0].mode == MODE_TRANSPORT &&
+	    (p->frags == FRAGS_CHECK || policy_names_fragments(p)))
+		return "transport mode protects whole datagrams, no fragments: use tunnel";
 	return NULL;
 }
 

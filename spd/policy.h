@@ -19,6 +19,9 @@ enum flow_type { FLOW_REQUIRE, FLOW_USE, FLOW_ACQUIRE, FLOW_DONTACQ, FLOW_BYPASS
 
 #define POLICY_STEPS_MAX 4 /* SAs in a bundle */
 
+/* Fragments under a rule (RFC 4301 7): put together before policy looks at them, or checked one by one. */
+enum policy_frags { FRAGS_WHOLE, FRAGS_CHECK };
+
 /* One SA a packet must pass.  Outbound steps are applied in this order, so the last is outermost. */
 struct sa_template {
 	enum ipsec_proto proto;
@@ -37,6 +40,7 @@ struct policy {
 	uint8_t action;            /* enum policy_action */
 	uint8_t type;              /* enum flow_type */
 	uint8_t nsteps;
+	uint8_t frags;             /* enum policy_frags */
 	struct sa_template step[POLICY_STEPS_MAX];
 	struct policy_counters count[2]; /* by enum dir */
 
@@ -50,6 +54,13 @@ struct policy {
 struct policy *policy_new(void);
 struct policy *policy_ref(struct policy *p);
 void policy_unref(struct policy *p);
+
+/** policy_names_fragments(p): does it ask for what only later fragments are, OPAQUE ports or protocol (RFC 4301 7.2)? */
+static inline bool
+policy_names_fragments(const struct policy *p)
+{
+	return p->sel.lmatch == MATCH_OPAQUE || p->sel.rmatch == MATCH_OPAQUE || p->sel.proto_opaque;
+}
 
 /** policy_eq(a, b): same rule (counters apart)? */
 bool policy_eq(const struct policy *a, const struct policy *b);

@@ -43,7 +43,7 @@ selector_mismatch(const struct selector *s, const struct flowkey *k)
 {
 	if (k->ect)
 		return SELECTOR_IP;
-	if (!s->proto_any && (k->opaque || s->proto != k->proto))
+	if (s->proto_opaque ? !k->opaque : !s->proto_any && (k->opaque || s->proto != k->proto))
 		return SELECTOR_PROTO;
 	/* A type and code is no port: a range without a protocol speaks of ports only. */
 	if (!port_match(s->lmatch, &s->lport, k->ports, k->lport, !s->proto_any))
@@ -100,7 +100,8 @@ selector_covers(const struct selector *outer, const struct selector *inner)
 	struct iprange local = narrowed(&inner->local, &inner->remote);
 	struct iprange remote = narrowed(&inner->remote, &inner->local);
 
-	if (!outer->proto_any && (inner->proto_any || outer->proto != inner->proto))
+	if (!outer->proto_any && (inner->proto_any || outer->proto_opaque != inner->proto_opaque ||
+				     outer->proto != inner->proto))
 		return false;
 	/* Types and codes are not covered by ports: see selector_match(). */
 	if (outer->proto_any && outer->lmatch == MATCH_RANGE && !inner->proto_any &&

@@ -48,8 +48,9 @@ enum ports_match {
 
 struct selector {
 	struct iprange local, remote;
-	uint8_t proto;             /* meaningful unless proto_any */
+	uint8_t proto;             /* meaningful unless proto_any or proto_opaque (0 then) */
 	bool proto_any;
+	bool proto_opaque;         /* only where the protocol is hidden: a later fragment of an IPv6 packet */
 	uint8_t lmatch, rmatch;    /* enum ports_match */
 	struct portrange lport, rport; /* for ICMP and MH lport holds the (type << 8 | code) range */
 	uint16_t vlan;             /* VLAN_NONE: whatever */

@@ -9,6 +9,7 @@ struct spd {
 	struct policy **rule;
 	size_t n;
 	struct spd_index *index;
+	bool fragments;
 	enum builtin_set builtin[BUILTIN_MAX];
 };
 
@@ -22,8 +23,11 @@ spd_new(struct policy *const *rules, size_t n, const enum builtin_set builtins[B
 	spd->rule = calloc(n ? n : 1, sizeof(struct policy *));
 	if (spd->rule == NULL)
 		goto err;
-	for (spd->n = 0; spd->n < n; spd->n++)
+	for (spd->n = 0; spd->n < n; spd->n++) {
 		spd->rule[spd->n] = policy_ref(rules[spd->n]);
+		spd->fragments |=
+		    rules[spd->n]->frags == FRAGS_CHECK || policy_names_fragments(rules[spd->n]);
+	}
 	for (int b = 0; b < BUILTIN_MAX; b++)
 		spd->builtin[b] = builtins ? builtins[b] : BUILTIN_BYPASS;
 	if ((spd->index = spd_index_new(spd->rule, n)) == NULL)
@@ -63,6 +67,12 @@ enum builtin_set
 spd_builtin(const struct spd *spd, enum builtin b)
 {
 	return spd->builtin[b];
+}
+
+bool
+spd_fragments(const struct spd *spd)
+{
+	return spd->fragments;
 }
 
 struct policy *

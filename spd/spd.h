@@ -4,6 +4,7 @@
 #ifndef BITS_SPD_H
 #define BITS_SPD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "policy.h"
@@ -22,6 +23,9 @@ void spd_free(struct spd *spd);
 size_t spd_count(const struct spd *spd);
 struct policy *spd_at(const struct spd *spd, size_t i); /* no reference taken; rule number i, from 0 */
 enum builtin_set spd_builtin(const struct spd *spd, enum builtin b);
+
+/** spd_fragments(spd): has any rule a say about single fragments (FRAGS_CHECK, policy_names_fragments())? */
+bool spd_fragments(const struct spd *spd);
 
 /**
  * spd_lookup(spd, k, place):

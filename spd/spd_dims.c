@@ -68,7 +68,9 @@ spd_box_of(struct box *b, const struct policy *p, unsigned af, bool *exact)
 	address_box(b, DIM_REMOTE, DIM_REMOTE_LOW, &s->remote, exact);
 	port_box(b, DIM_LPORT, s->lmatch, &s->lport);
 	port_box(b, DIM_RPORT, s->rmatch, &s->rport);
-	if (!s->proto_any)
+	if (s->proto_opaque)
+		b->lo[DIM_PROTO] = b->hi[DIM_PROTO] = PROTO_OPAQUE;
+	else if (!s->proto_any)
 		b->lo[DIM_PROTO] = b->hi[DIM_PROTO] = s->proto;
 	else if (s->lmatch == MATCH_RANGE)
 		*exact = false; /* a type and code is no port, see selector_match() */

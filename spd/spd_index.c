@@ -115,6 +115,8 @@ rest_make(struct rest *r, const struct policy *p, const struct tree_box *b)
 		      (p->dirs & 1 << DIR_IN ? F_IN : 0));
 	if (p->sel.proto_any && p->sel.lmatch == MATCH_RANGE)
 		r->flags |= F_ASK;
+	if (p->sel.proto_opaque) /* no octet says so */
+		r->flags |= F_ASK | F_PROTO_ANY;
 }
 
 static void

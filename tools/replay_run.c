@@ -9,6 +9,7 @@
 #include "crypto.h"
 #include "edge.h"
 #include "flowcache.h"
+#include "fragcheck.h"
 #include "gen.h"
 #include "log.h"
 #include "reasm.h"
@@ -119,9 +120,11 @@ make_walk(struct rerun *r)
 	w->rng = r->o->seeded ? rng_seeded(r->o->seed) : rng_system();
 	w->pool = pktpool_new(POOL_SLOTS, PKT_FRAME_MAX);
 	w->reasm = reasm_new();
+	w->fragcheck = fragcheck_new(r->o->seed);
 	/* the seed orders the cache's rows, which no packet can tell */
 	w->cache = flowcache_new(CACHE_FLOWS, r->o->seed);
-	if (w->rng == NULL || w->pool == NULL || w->reasm == NULL || w->cache == NULL) {
+	if (w->rng == NULL || w->pool == NULL || w->reasm == NULL || w->fragcheck == NULL ||
+	    w->cache == NULL) {
 		log_warn("buffers");
 		return -1;
 	}
@@ -199,6 +202,7 @@ replay_free(struct rerun *r)
 
 	if (w->pool != NULL)
 		reasm_free(w->reasm, w->pool);
+	fragcheck_free(w->fragcheck);
 	flowcache_free(w->cache);
 	pktpool_free(w->pool);
 	if (r->o->seeded)

@@ -72,10 +72,16 @@ rule(const struct policy *p, size_t place, FILE *out, struct wipebuf *text, uint
 	json_object_set_new(j, "dir", json_string(dirs[p->dirs & 3]));
 	json_object_set_new(j, "local", json_string(iprange_print(&p->sel.local, range)));
 	json_object_set_new(j, "remote", json_string(iprange_print(&p->sel.remote, range)));
-	json_object_set_new(
-	    j, "proto", p->sel.proto_any ? json_null() : json_integer(p->sel.proto));
+	json_object_set_new(j, "proto",
+	    p->sel.proto_any	  ? json_null()
+	    : p->sel.proto_opaque ? json_string("opaque")
+				  : json_integer(p->sel.proto));
 	json_object_set_new(j, "local_port", ports(p->sel.lmatch, &p->sel.lport));
 	json_object_set_new(j, "remote_port", ports(p->sel.rmatch, &p->sel.rport));
+	json_object_set_new(
+	    j, "vlan", p->sel.vlan == VLAN_NONE ? json_null() : json_integer(p->sel.vlan));
+	json_object_set_new(
+	    j, "fragments", json_string(p->frags == FRAGS_CHECK ? "check" : "whole"));
 	for (unsigned i = 0; i < p->nsteps; i++) {
 		const struct sa_template *t = &p->step[i];
 		char local[IPADDR_STRLEN], peer[IPADDR_STRLEN];

@@ -65,7 +65,7 @@ key_of(const struct policy *p, struct flowkey *k)
 	memset(k, 0, sizeof *k);
 	if (!iprange_single(&s->local) || !iprange_single(&s->remote))
 		return "a packet goes from one address to one address";
-	if (s->proto_any)
+	if (s->proto_any || s->proto_opaque)
 		return "say the packet's protocol: proto P";
 	if (p->dirs != 1 << DIR_OUT && p->dirs != 1 << DIR_IN)
 		return "say in or out";

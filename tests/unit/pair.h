@@ -9,6 +9,7 @@
 #include "edge.h"
 #include "events.h"
 #include "flowcache.h"
+#include "fragcheck.h"
 #include "frame.h"
 #include "gen.h"
 #include "reasm.h"
@@ -108,6 +109,7 @@ host_init(struct host *h)
 	h->w.pool = pktpool_new(512, PKT_FRAME_MAX);
 	h->w.cache = flowcache_new(1024, 42);
 	h->w.reasm = reasm_new();
+	h->w.fragcheck = fragcheck_new(42);
 	h->w.events = events_new(256);
 	h->w.stats = &h->stats;
 	h->w.rng = rng_system();
@@ -119,6 +121,7 @@ host_init(struct host *h)
 static inline void
 host_fini(struct host *h)
 {
+	fragcheck_free(h->w.fragcheck);
 	reasm_free(h->w.reasm, h->w.pool);
 	assert_int_equal(pktpool_left(h->w.pool), 512); /* every packet is back */
 	edge_unbind(h->w.upper);

@@ -156,6 +156,9 @@ rules_new(enum world w)
 		if (proto_has_ports(s->proto))
 			rules_ports(w, &s->rmatch, &s->rport);
 	} else if (w == WORLD_SMALL && rules_rnd(4) == 0) {
+		s->proto_any = false;
+		s->proto_opaque = true;
+	} else if (w == WORLD_SMALL && rules_rnd(4) == 0) {
 		rules_ports(w, &s->lmatch,
 		    &s->lport); /* policy_check() refuses it; the index must not mind */
 	}

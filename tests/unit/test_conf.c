@@ -145,7 +145,10 @@ random_rule(void)
 	s->local = random_range(af);
 	s->remote = random_range(af);
 	s->vlan = rnd(4) == 0 ? (uint16_t)rnd(4095) : VLAN_NONE;
-	if (rnd(3) != 0) {
+	if (rnd(8) == 0) {
+		s->proto_any = false;
+		s->proto_opaque = true;
+	} else if (rnd(3) != 0) {
 		s->proto_any = false;
 		s->proto = protos[rnd(sizeof protos)];
 		if (proto_has_ports(s->proto)) {
@@ -159,7 +162,13 @@ random_rule(void)
 		p->nsteps = (uint8_t)(1 + rnd(POLICY_STEPS_MAX));
 		for (unsigned i = 0; i < p->nsteps; i++)
 			random_step(&p->step[i], s, i == 0);
+		if (policy_names_fragments(p) && p->step[0].mode == MODE_TRANSPORT) {
+			p->step[0] = (struct sa_template){
+			    .proto = IPSEC_ESP, .mode = MODE_TUNNEL, .peer = random_addr(af)};
+		}
 	}
+	if (p->action != ACT_PROTECT || p->step[0].mode == MODE_TUNNEL)
+		p->frags = (uint8_t)rnd(2);
 	if (rnd(4) == 0)
 		p->srcid = random_text();
 	if (rnd(4) == 0)

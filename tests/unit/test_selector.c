@@ -161,6 +161,17 @@ protocols(void **state)
 	k.proto = 6;
 	k.opaque = 1; /* what is hidden cannot be tcp */
 	assert_false(selector_match(&s, &k));
+
+	/* OPAQUE asks for just that, and ANY takes it. */
+	s.proto_opaque = true;
+	s.proto = 0;
+	assert_true(selector_match(&s, &k));
+	k.opaque = 0;
+	k.proto = 0;
+	assert_int_equal(selector_mismatch(&s, &k), SELECTOR_PROTO);
+	selector_any(&s);
+	k.opaque = 1;
+	assert_true(selector_match(&s, &k));
 }
 
 static void
@@ -237,7 +248,8 @@ small_selector(void)
 	s.local = small_range();
 	s.remote = small_range();
 	s.proto_any = rnd(2);
-	s.proto = s.proto_any ? 0 : protos[rnd(3)];
+	s.proto_opaque = !s.proto_any && rnd(4) == 0;
+	s.proto = s.proto_any || s.proto_opaque ? 0 : protos[rnd(3)];
 	s.lmatch = (uint8_t)rnd(3);
 	s.lport.lo = (uint16_t)rnd(3);
 	s.lport.hi = (uint16_t)(s.lport.lo + rnd(3));
