@@ -19,7 +19,7 @@
 #include "worker.h"
 
 #define POOL_SLOTS   1024 /* bursts in hand, ICMP of our own, fragments that wait */
-#define CACHE_FLOWS  65536
+#define CACHE_FLOWS  262144 /* a host with 100,000 SAs in use keeps its flows; untouched pages cost nothing */
 #define EDGE_FDS_MAX 16
 #define DRAIN_BURSTS 256 /* an attacker who keeps sending must not keep a restart from happening */
 
