@@ -49,6 +49,11 @@ inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t 
 	}
 	p->ipsec = (uint16_t)at;
 	p->spi = get32(h + (proto == IPSEC_AH ? 4 : 0));
+	/* As it stands there; with ESN the transform finds the whole.  Audit wants it also where no SA is found. */
+	if (proto == IPSEC_ESP)
+		p->seq = get32(h + 4);
+	else
+		p->seq = (h = pkt_get(p, at, 12)) != NULL ? get32(h + 8) : 0;
 	sa = sadb_in(w->gen->sad, proto, p->spi, &p->key.local);
 	if (sa ? in_udp != (sa->p.encap_dport != 0) : in_udp)
 		p->drop = DROP_UNKNOWN_SPI;

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <time.h>
 #include "mono.h"
 
@@ -14,4 +15,20 @@ uint64_t
 mono_ms(void)
 {
 	return mono_ns() / 1000000u;
+}
+
+char *
+mono_date(char buf[static MONO_DATE_LEN])
+{
+	struct timespec ts;
+	struct tm tm;
+	char second[20];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	if (strftime(second, sizeof second, "%Y-%m-%dT%H:%M:%S", &tm) ==
+	    0) /* a year of five digits */
+		second[0] = '\0';
+	snprintf(buf, MONO_DATE_LEN, "%s.%03uZ", second, (unsigned)(ts.tv_nsec / 1000000) % 1000);
+	return buf;
 }

@@ -10,4 +10,9 @@
 uint64_t mono_ms(void);
 uint64_t mono_ns(void);
 
+#define MONO_DATE_LEN 25 /* "2026-11-25T03:22:03.123Z" and NUL */
+
+/** mono_date(buf): now by the calendar, UTC, as RFC 3339 writes it; for people only.  Returns ${buf}. */
+char *mono_date(char buf[static MONO_DATE_LEN]);
+
 #endif

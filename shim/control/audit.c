@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "audit.h"
 #include "log.h"
+#include "mono.h"
 
 struct audit {
 	void (*tell)(void *ctx, const char *json);
@@ -36,21 +37,48 @@ protocol(unsigned proto)
 	return proto == 50 ? "esp" : proto == 51 ? "ah" : NULL;
 }
 
+/* Of a packet, not of an SA alone: then key says what it was. */
+static bool
+is_packet(const struct event *ev)
+{
+	return (ev->kind == EV_AUDIT || ev->kind == EV_ACQUIRE) && !ev->key.ect && ev->key.local.af;
+}
+
+/* What the packet was besides its addresses: RFC 4301 5.2 asks for the selectors. */
+static void
+next_layer(const struct event *ev, char *buf, size_t cap)
+{
+	const struct flowkey *k = &ev->key;
+	bool out = ev->dir == DIR_OUT;
+
+	if (k->ports == PORTS_PORTS)
+		snprintf(buf, cap, " proto %u port %u to %u", k->proto, out ? k->lport : k->rport,
+		    out ? k->rport : k->lport);
+	else if (k->ports == PORTS_ICMP)
+		snprintf(buf, cap, " proto %u type %u code %u", k->proto, k->lport >> 8,
+		    k->lport & 0xff);
+	else
+		snprintf(buf, cap, " proto %u", k->proto);
+}
+
 char *
 audit_line(const struct event *ev, char *buf, size_t cap)
 {
 	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
 	const char *proto = protocol(ev->proto);
-	char sa[80] = "", what[120] = "";
+	char sa[80] = "", next[80] = "", what[120] = "";
 
 	if (proto)
 		snprintf(sa, sizeof sa, " %s spi 0x%08x seq %llu", proto, ev->spi,
 		    (unsigned long long)ev->seq);
+	if (is_packet(ev) && !protocol(ev->key.proto))
+		next_layer(ev, next, sizeof next);
 	if (ev->drop != DROP_NONE)
 		snprintf(what, sizeof what, ": %s", drop_text(ev->drop));
-	snprintf(buf, cap, "%s %s %s%s from %s to %s flow 0x%05x%s", event_name(ev->kind),
+	snprintf(buf, cap, "%s %s %s%s from %s to %s%s flow 0x%05x%s", event_name(ev->kind),
 	    ev->dir == DIR_OUT ? "out" : "in", ev->drop != DROP_NONE ? drop_name(ev->drop) : "-",
-	    sa, ipaddr_print(&ev->src, src), ipaddr_print(&ev->dst, dst), ev->flowlabel, what);
+	    sa, ipaddr_print(&ev->src, src), ipaddr_print(&ev->dst, dst), next, ev->flowlabel,
+	    what);
 	return buf;
 }
 
@@ -81,15 +109,27 @@ to_log(struct audit *a, const struct event *ev)
 static json_t *
 to_json(const struct event *ev)
 {
-	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN], spi[16], line[400];
+	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN], spi[16], line[400], date[MONO_DATE_LEN];
 	const char *proto = protocol(ev->proto);
-	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "event", event_name(ev->kind),
-	    "dir", ev->dir == DIR_OUT ? "out" : "in", "src", ipaddr_print(&ev->src, src), "dst",
-	    ipaddr_print(&ev->dst, dst), "now_ms", (json_int_t)ev->now, "held_back",
-	    (json_int_t)ev->held_back, "text", audit_line(ev, line, sizeof line));
+	bool out = ev->dir == DIR_OUT;
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "event",
+	    event_name(ev->kind), "time", mono_date(date), "dir", ev->dir == DIR_OUT ? "out" : "in",
+	    "src", ipaddr_print(&ev->src, src), "dst", ipaddr_print(&ev->dst, dst), "now_ms",
+	    (json_int_t)ev->now, "held_back", (json_int_t)ev->held_back, "text",
+	    audit_line(ev, line, sizeof line));
 
 	if (ev->drop != DROP_NONE)
 		json_object_set_new(j, "drop", json_string(drop_name(ev->drop)));
+	if (is_packet(ev)) {
+		json_object_set_new(j, "next", json_integer(ev->key.proto));
+		json_object_set_new(j, "flow", json_integer(ev->flowlabel));
+		if (ev->key.ports == PORTS_PORTS) {
+			json_object_set_new(
+			    j, "sport", json_integer(out ? ev->key.lport : ev->key.rport));
+			json_object_set_new(
+			    j, "dport", json_integer(out ? ev->key.rport : ev->key.lport));
+		}
+	}
 	if (proto) {
 		snprintf(spi, sizeof spi, "0x%08x", ev->spi);
 		json_object_set_new(j, "proto", json_string(proto));

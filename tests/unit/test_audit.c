@@ -1,0 +1,174 @@
+/* links: bits_control bits_edge bits_walk bits_base bits_spd bits_sadb PkgConfig::JANSSON */
+/*
+ * RFC 4301 4.4.4 and 5.2, RFC 4302 and 4303 3.4: what an audit event says of a packet that was not let by.
+ */
+#include "walkbed.h"
+#include <jansson.h>
+#include <time.h>
+#include "audit.h"
+
+static char *told;
+
+static void
+tell(void *ctx, const char *json)
+{
+	(void)ctx;
+	free(told);
+	told = strdup(json);
+}
+
+/* The next event of host b, as a monitor sees it. */
+static json_t *
+heard(void)
+{
+	struct audit *a = audit_new(tell, NULL);
+	struct event ev;
+	json_t *j;
+
+	assert_true(events_pop(pr.b.w.events, &ev));
+	audit_event(a, &ev);
+	audit_free(a);
+	j = json_loads(told, 0, NULL);
+	assert_non_null(j);
+	free(told);
+	told = NULL;
+	return j;
+}
+
+static void
+says(const json_t *j, const char *key, const char *want)
+{
+	const char *got = json_string_value(json_object_get(j, key));
+
+	assert_non_null(got);
+	assert_string_equal(got, want);
+}
+
+static void
+counts(const json_t *j, const char *key, json_int_t want)
+{
+	assert_true(json_is_integer(json_object_get(j, key)));
+	assert_int_equal(json_integer_value(json_object_get(j, key)), want);
+}
+
+/* The number stands in the packet, also where its SA is not to be found. */
+static void
+test_unknown_spi(void **state)
+{
+	struct pair_sa ah = {
+	    IPSEC_AH, MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", NULL, "hmac-sha2-256"};
+	const struct pair_sa *sas[] = {&esp4, &ah};
+	uint8_t f[200], wire[300];
+	uint32_t len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 1111, 2222, 0x4000, 20);
+
+	for (unsigned i = 0; i < 2; i++) {
+		json_t *j;
+		int n;
+
+		pair_protect(&pr, sas[i], 1, "10.0.0.1", "10.0.0.2");
+		host_policy(&pr.b, ++pr.generation, NULL, 0, NULL, 0);
+		host_send1(&pr.a, f, len);
+		assert_true(edge_mem_take(pr.a.w.lower, wire, sizeof wire) > 0);
+		host_send1(&pr.a, f, len); /* the second */
+		assert_true((n = edge_mem_take(pr.a.w.lower, wire, sizeof wire)) > 0);
+		host_receive1(&pr.b, wire, (uint32_t)n);
+		j = heard();
+		says(j, "event", "audit");
+		says(j, "drop", "unknown_spi");
+		says(j, "proto", i ? "ah" : "esp");
+		says(j, "spi", "0x00001001");
+		counts(j, "seq", 2);
+		says(j, "src", "10.0.0.1");
+		says(j, "dst", "10.0.0.2");
+		counts(j, "held_back", 0);
+		json_decref(j);
+
+		/* Cut behind the number. */
+		n = 14 + 20 + (i ? 12 : 8);
+		put16(wire + 16, (uint16_t)(n - 14));
+		put16(wire + 24, 0);
+		put16(wire + 24, cksum_ip4(wire + 14, 20));
+		host_receive1(&pr.b, wire, (uint32_t)n);
+		j = heard();
+		counts(j, "seq", 2);
+		json_decref(j);
+	}
+}
+
+/* A packet of another flow than the SA's: SPI and number of the SA, addresses and ports of the packet within. */
+static void
+test_wrong_flow(void **state)
+{
+	uint8_t f[200];
+	uint32_t len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 1111, 2222, 0x4000, 20);
+	struct policy *other = pair_rule(&esp4, 1, "10.0.0.1", "10.0.0.2", true);
+	struct sa *in = pair_sa_new(&esp4, 0x1001, false, SA_DIR_IN, 1000);
+	char year[8];
+	time_t now = time(NULL);
+	struct tm tm;
+	json_t *j;
+
+	pair_protect(&pr, &esp4, 1, "10.0.0.1", "10.0.0.2");
+	other->sel.proto_any = false;
+	other->sel.proto = 6;
+	host_policy(&pr.b, ++pr.generation, &other, 1, &in, 1);
+	host_send1(&pr.a, f, len);
+	assert_int_equal(pair_wire(&pr.a, &pr.b), 1);
+	assert_int_equal(dropped(&pr.b, DIR_IN, DROP_SELECTOR_MISMATCH), 1);
+	j = heard();
+	says(j, "drop", "selector_mismatch");
+	says(j, "dir", "in");
+	says(j, "proto", "esp");
+	says(j, "spi", "0x00001001");
+	counts(j, "seq", 1);
+	counts(j, "next", 17);
+	counts(j, "sport", 1111);
+	counts(j, "dport", 2222);
+	counts(j, "flow", 0);
+	says(j, "text",
+	    "audit in selector_mismatch esp spi 0x00001001 seq 1 from 10.0.0.1 to 10.0.0.2 proto "
+	    "17 "
+	    "port 1111 to 2222 flow 0x00000: an opened packet is not what its SA's policy covers");
+	gmtime_r(&now, &tm);
+	strftime(year, sizeof year, "%Y-", &tm);
+	assert_memory_equal(json_string_value(json_object_get(j, "time")), year, 5);
+	assert_int_equal(strlen(json_string_value(json_object_get(j, "time"))), 24);
+	json_decref(j);
+}
+
+/* A flood: few events, and the next one says how many it stands for. */
+static void
+test_flood(void **state)
+{
+	uint8_t wire[300];
+	unsigned told_of = 0;
+	struct event ev;
+	json_t *j;
+	uint32_t n;
+
+	pair_protect(&pr, &esp4, 1, "10.0.0.1", "10.0.0.2");
+	n = sealed(wire, 20);
+	put32(wire + 34, 0x9999);
+	for (unsigned i = 0; i < 1000; i++)
+		host_receive1(&pr.b, wire, n);
+	while (events_pop(pr.b.w.events, &ev))
+		told_of++;
+	assert_true(told_of > 0 && told_of <= 200);
+	pr.b.w.now += 10000;
+	host_receive1(&pr.b, wire, n);
+	j = heard();
+	counts(j, "held_back", 1000 - told_of);
+	json_decref(j);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_unknown_spi, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_wrong_flow, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
