@@ -29,6 +29,8 @@ struct diags {
 
 void diags_add(struct diags *ds, const char *file, unsigned line, unsigned col, bool warning,
     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/** diags_sort(ds, from): those from number ${from} on in the order of the text, as a reader fixes them. */
+void diags_sort(struct diags *ds, size_t from);
 /** diags_print(ds, out): one line each, "file:line:col: text" ("file: text" without a line; "warning: " before a warning's text). */
 void diags_print(const struct diags *ds, FILE *out);
 void diags_free(struct diags *ds);

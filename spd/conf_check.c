@@ -312,22 +312,6 @@ check_served(const struct conf *c, const struct sa_params **v, struct diags *ds)
 	}
 }
 
-/* In the order of the text, as a reader fixes them. */
-static int
-by_place(const void *va, const void *vb)
-{
-	const struct diag *a = va, *b = vb;
-	int rc = a->file == NULL || b->file == NULL ? 0 : strcmp(a->file, b->file);
-
-	if (rc != 0)
-		return rc;
-	if (a->line != b->line)
-		return a->line < b->line ? -1 : 1;
-	if (a->col != b->col)
-		return a->col < b->col ? -1 : 1;
-	return strcmp(a->text, b->text);
-}
-
 int
 conf_check(const struct conf *c, struct diags *ds)
 {
@@ -350,8 +334,7 @@ conf_check(const struct conf *c, struct diags *ds)
 		check_shadows(c, ds);
 	}
 	free(v);
-	if (ds->n > said)
-		qsort(ds->d + said, ds->n - said, sizeof *ds->d, by_place);
+	diags_sort(ds, said);
 	return ds->errors == errors ? 0 : -1;
 }
 

@@ -29,6 +29,29 @@ diags_add(struct diags *ds, const char *file, unsigned line, unsigned col, bool 
 	*d = (struct diag){strdup(file != NULL ? file : "?"), line, col, warning, text};
 }
 
+/* In the order of the text, as a reader fixes them. */
+static int
+by_place(const void *va, const void *vb)
+{
+	const struct diag *a = va, *b = vb;
+	int rc = a->file == NULL || b->file == NULL ? 0 : strcmp(a->file, b->file);
+
+	if (rc != 0)
+		return rc;
+	if (a->line != b->line)
+		return a->line < b->line ? -1 : 1;
+	if (a->col != b->col)
+		return a->col < b->col ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
+void
+diags_sort(struct diags *ds, size_t from)
+{
+	if (ds->n > from)
+		qsort(ds->d + from, ds->n - from, sizeof *ds->d, by_place);
+}
+
 void
 diags_print(const struct diags *ds, FILE *out)
 {

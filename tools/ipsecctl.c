@@ -43,6 +43,8 @@ static const struct verb {
     {"confirm", life, "", "keep the policy that -f --confirm put on trial"},
     {"revert", life, "", "go back from it at once"},
     {"move", cmd_move, "flow N to M", "move a rule to another place"},
+    {"import", cmd_import, "setkey|xfrm FILE",
+	"turn setkey.conf(5), or what ip xfrm state and policy print, into ipsec.conf(5)"},
     {"trace", cmd_trace, "[in|out] proto P from A [port N] to B [port M] ... [size N]",
 	"which rule and SA would decide about such a packet, and why; nothing is sent"},
     {"attach", life, "", "take the NIC (again) and let packets pass"},

@@ -60,6 +60,9 @@ int cmd_life(const struct ctl *c, const char *verb);
 int cmd_selftest(const struct ctl *c);
 int cmd_version(const struct ctl *c);
 
+/* cmd_import.c */
+int cmd_import(const struct ctl *c, int argc, char **argv);
+
 /* cmd_monitor.c */
 int cmd_monitor(const struct ctl *c);
 
