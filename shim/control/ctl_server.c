@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ struct ctl_server {
 	struct ctl_server_env env;
 	struct event *accept;
 	struct clients clients;
-	unsigned n;
+	atomic_uint n;
 	size_t in_total; /* octets of unfinished requests */
 };
 
@@ -350,5 +351,5 @@ ctl_server_tell(struct ctl_server *s, const char *json)
 unsigned
 ctl_server_clients(const struct ctl_server *s)
 {
-	return s->n;
+	return atomic_load_explicit(&s->n, memory_order_relaxed);
 }

@@ -38,7 +38,7 @@ void ctl_server_free(struct ctl_server *s);
 /** ctl_server_tell(s, json): one event to each monitor. */
 void ctl_server_tell(struct ctl_server *s, const char *json);
 
-/** ctl_server_clients(s): connected now. */
+/** ctl_server_clients(s): connected now.  Any thread. */
 unsigned ctl_server_clients(const struct ctl_server *s);
 
 #endif

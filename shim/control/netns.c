@@ -79,7 +79,8 @@ open_elder(const char *what, int flags)
 		chain[n++] = p;
 	chain[n++] = 1;
 	while (fd == -1 && n-- > 1) { /* not ourselves */
-		if ((size_t)snprintf(path, sizeof path, "/proc/%d/%s", (int)chain[n], what) < sizeof path)
+		if ((size_t)snprintf(path, sizeof path, "/proc/%d/%s", (int)chain[n], what) <
+		    sizeof path)
 			fd = open(path, flags | O_CLOEXEC);
 	}
 	return fd;
@@ -125,6 +126,9 @@ enter_mounts(int own)
 {
 	int fd, r = -1;
 
+	/* setns(2): not while another thread shares our fs state, as a sanitizer's own thread does */
+	if (unshare(CLONE_FS) == -1)
+		return -1;
 	if ((fd = open_elder("ns/mnt", O_RDONLY)) != -1) {
 		r = setns(fd, CLONE_NEWNS);
 		close(fd);
