@@ -51,7 +51,11 @@
 	X(FRAG_FULL, frag_full, 0, "the reassembly table is full")                                             \
 	X(FRAG_BAD, frag_bad, 0, "a malformed fragment (length, offset or size of the datagram)")              \
 	X(MARTIAN, martian, 1, "a source or destination address that cannot come from the wire")               \
-	X(KEEPALIVE, keepalive, 0, "a NAT keepalive, swallowed as RFC 3948 2.3 asks")
+	X(KEEPALIVE, keepalive, 0, "a NAT keepalive, swallowed as RFC 3948 2.3 asks")                         \
+	X(ICMP_HEARD, icmp_heard, 0, "an ICMP error about an ESP or AH packet of ours, taken note of")         \
+	X(ICMP_DENIED, icmp_denied, 1, "an ICMP error about an ESP or AH packet, of a kind that policy refuses") \
+	X(ICMP_UNSENT, icmp_unsent, 1, "an ICMP error about an ESP or AH packet that was not sent lately")     \
+	X(ICMP_BAD, icmp_bad, 0, "a malformed ICMP error, or one that quotes too little of its packet")
 
 enum drop {
 	DROP_NONE = 0, /* goes through */

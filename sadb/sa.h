@@ -115,7 +115,8 @@ struct sa {
 	uint64_t topped_ms;        /* when the last block was added, 0: never; control thread */
 	char fp[SEQSTORE_FP_LEN + 1]; /* seqstore fingerprint, "" when nothing needs reserving */
 	struct sa_peer heard;      /* inbound: last source told to the control thread; the owning worker's */
-	uint64_t pmtu;             /* path MTU of the outer packet, 0: the NIC's */
+	uint64_t pmtu_until;       /* ms, when pmtu is forgotten (RFC 1191 6.3); written by a worker, like pmtu */
+	uint32_t pmtu;             /* octets of outer packet the path takes, 0: the NIC's MTU */
 	unsigned refs;             /* atomic */
 };
 

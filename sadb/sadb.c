@@ -323,6 +323,15 @@ sadb_in(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struc
 }
 
 struct sa *
+sadb_sent(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst)
+{
+	uint32_t end = end_id(db, proto, dst);
+	struct sa *sa = end != 0 ? (struct sa *)(in_find(db, end, spi) & ~(uintptr_t)1) : NULL;
+
+	return sa != NULL && sa->p.dir != SA_DIR_IN ? sa : NULL;
+}
+
+struct sa *
 sadb_out(const struct sadb *db, enum ipsec_proto proto, enum ipsec_mode mode,
     const struct ipaddr *src, const struct ipaddr *dst, uint32_t reqid)
 {

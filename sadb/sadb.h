@@ -37,6 +37,9 @@ struct sa *sadb_in(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, 
 struct sa *sadb_out(const struct sadb *db, enum ipsec_proto proto, enum ipsec_mode mode, const struct ipaddr *src,
     const struct ipaddr *dst, uint32_t reqid);
 
+/** sadb_sent(db, proto, spi, dst): the SA that sends packets with that header to ${dst}, or NULL; never one of direction IN.  Workers; O(1). */
+struct sa *sadb_sent(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst);
+
 /** sadb_encap_port(db, port): does any inbound SA take ESP in UDP (RFC 3948) on that local port?  Workers; O(1). */
 bool sadb_encap_port(const struct sadb *db, uint16_t port);
 

@@ -41,6 +41,7 @@ struct gen;
 struct ipaddr;
 struct nexthops;
 struct reasm;
+struct recent;
 struct rng;
 struct sa;
 struct sa_counters;
@@ -54,11 +55,13 @@ struct walk {
 	struct flowcache *cache;
 	struct reasm *reasm;             /* datagrams being put together; NULL: fragments are not reassembled */
 	struct fragcheck *fragcheck;     /* NULL: every fragment is reassembled */
+	struct recent *recent;           /* NULL: no ICMP error is told to the host in terms of its own packet */
 	struct events *events;           /* NULL: nobody listens */
 	struct stats *stats;             /* NULL: neither packets nor rules are counted (policy_burst(), policy_opened() only) */
 	struct rng *rng;
 	uint64_t now;                    /* ms, read once a burst by the caller */
 	uint32_t mtu;                    /* of the lower edge, octets of IP packet */
+	uint64_t pmtu_age;               /* ms a path MTU that was told is believed; 0: PMTU_AGE_MS */
 	uint16_t ipid;                   /* IPv4 ID of the next outer header */
 
 	bool running;                    /* false: everything read is dropped as NOT_RUNNING */
@@ -194,19 +197,42 @@ enum fit {
 	FIT_NOT,     /* may not be cut: tell the host that *${mtu} octets would fit */
 };
 
+#define PMTU_MIN4   576    /* whatever a router says; every host takes that much (RFC 791) */
+#define PMTU_MIN6   1280   /* RFC 8200 5 */
+#define PMTU_AGE_MS 600000 /* RFC 1191 6.3, RFC 8201 4 */
+
+/** pmtu_sa(w, sa): octets of outer packet that ${sa}'s path takes now: the NIC's MTU, or what a router said. */
+uint32_t pmtu_sa(const struct walk *w, const struct sa *sa);
+
+/** pmtu_lower(w, sa, mtu): a router on ${sa}'s path takes only ${mtu} octets.  Never below PMTU_MIN, never up.  true: that is news. */
+bool pmtu_lower(const struct walk *w, struct sa *sa, uint32_t mtu);
+
+/** pmtu_path(w, p): octets of packet that the path of ${p}, which has met policy outbound, takes. */
+uint32_t pmtu_path(const struct walk *w, const struct pkt *p);
+
+/** pmtu_largest(w, p): the largest packet like ${p} that fits its path after protection; of IPv6, which knows no path below 1280, at least
+ * that: such a packet is cut after protection.  A super-frame is cut into such. */
+uint32_t pmtu_largest(const struct walk *w, const struct pkt *p);
+
 /** pmtu_sizes(p, size, clear): octets of IP packet of outbound ${p}, which has met policy, after each step of its protection; and how many of
  * each step's input transport mode leaves clear.  Number of steps. */
 unsigned pmtu_sizes(const struct pkt *p, uint32_t size[], uint32_t clear[]);
 
-/** pmtu_room(w, p, clear): the largest packet that fits the MTU after all of ${p}'s steps; 0: none does. */
+/** pmtu_room(w, p, clear): the largest packet that fits the path after all of ${p}'s steps; 0: none does. */
 uint32_t pmtu_room(const struct walk *w, const struct pkt *p, const uint32_t clear[]);
 
 /** pmtu_fit(w, p, mtu): ${p} has met policy outbound.  RFC 4301 8.2.1, RFC 4303 3.3.4; the size is right to the octet, padding included. */
 enum fit pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu);
 
+/* icmp_send.c, icmp_in.c */
+
 /** icmp_too_big(w, p, mtu): an ICMP "fragmentation needed" (RFC 792, 1191) or ICMPv6 "packet too big" (RFC 4443 3.2) about ${p}, classified,
  * to its sender, as a new packet; NULL: none may be sent (${p} is an ICMP error, multicast, a later fragment), or no buffer. */
 struct pkt *icmp_too_big(struct walk *w, const struct pkt *p, uint32_t mtu);
+
+/** icmp_about_sa(w, p): is ${p} (clear, classified, from the wire) an ICMP error about a packet that an SA sent, or claims to be?  Then it is dealt
+ * with: it has a drop, or has become an error about the packet the host sent, with bypass set, for the upper edge. */
+bool icmp_about_sa(struct walk *w, struct pkt *p);
 
 /* reasm.c, frag.c */
 

@@ -31,7 +31,7 @@ esp_tfc(const struct sa *sa, const struct pkt *p, uint32_t clear, uint32_t len, 
 	if (want <= len || sa != p->sa[p->policy->nsteps - 1] ||
 	    (sa->p.mode == MODE_TRANSPORT && next != IPPROTO_UDP))
 		return 0;
-	most = xform_fit(sa, w->mtu, clear);
+	most = xform_fit(sa, pmtu_sa(w, sa), clear);
 	most = most > clear ? most - clear : 0;
 	want = want < most ? want : most;
 	return want > len ? want - len : 0;
@@ -86,7 +86,7 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 	    esp_trailer(sa, p, len, sa->p.tfc ? esp_tfc(sa, p, clear, len, next, w) : 0, next);
 	if (protected == 0)
 		return DROP_NO_ROOM;
-	if (p->len - p->l3 > 65535)
+	if (p->len - p->l3 > (p->af == 6 ? 65535u + 40 : 65535u))
 		return DROP_TOO_BIG;
 	if ((d = xform_begin(sa, w)) != DROP_NONE || (d = xform_number(sa, w, &seq)) != DROP_NONE)
 		return d;

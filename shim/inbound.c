@@ -155,7 +155,7 @@ inbound_policy(struct walk *w, struct burst *b)
 			continue;
 		if (p->nchain)
 			p->drop = policy_opened(w, p);
-		else
+		else if (!icmp_about_sa(w, p))
 			clear.p[clear.n++] = p;
 	}
 	policy_burst(w, &clear, DIR_IN);

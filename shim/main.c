@@ -29,6 +29,7 @@
 #include "reload.h"
 #include "rundir.h"
 #include "secret.h"
+#include "shim.h"
 
 struct daemon {
 	struct options o;
@@ -219,6 +220,7 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 		fatalx("%s", why);
 	if ((d->base = event_base_new()) == NULL || bump_new(&d->bump, d->base, no, keeper) < 0)
 		fatal("start");
+	shim_set_pmtu_age(d->bump.shim, d->o.pmtu_age * UINT64_C(1000));
 	if (watch_signals(d) < 0)
 		fatal("signals");
 	if (open_control(d) < 0)

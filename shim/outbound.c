@@ -5,6 +5,7 @@
 #include "edge.h"
 #include "events.h"
 #include "nexthop.h"
+#include "recent.h"
 #include "sa.h"
 
 static void outbound_fit(struct walk *w, struct burst *b);
@@ -102,8 +103,12 @@ outbound_step(struct walk *w, struct burst *b, unsigned step)
 static void
 outbound_seal(struct walk *w, struct burst *b)
 {
+	if (w->recent)
+		recent_before(w->recent, b);
 	for (unsigned step = 0; step < POLICY_STEPS_MAX && outbound_step(w, b, step); step++)
 		;
+	if (w->recent)
+		recent_after(w->recent, b);
 }
 
 /* The host addressed the frame to the next hop of the inner packet; a tunnel's outer packet may have another. */
@@ -148,9 +153,10 @@ outbound_cut(struct walk *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
+		uint32_t mtu = p->drop == DROP_NONE && p->af ? pmtu_path(w, p) : 0;
 
-		if (p->drop == DROP_NONE && p->af && p->len - p->l3 > w->mtu)
-			frag_split(w, p, w->mtu, &e, DIR_OUT);
+		if (mtu && p->len - p->l3 > mtu)
+			frag_split(w, p, mtu, &e, DIR_OUT);
 		else
 			emit_put(&e, p);
 	}

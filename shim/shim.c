@@ -20,6 +20,7 @@ struct shim {
 	struct stats stats;
 	int event_fd;
 	uint32_t mtu;
+	uint64_t pmtu_age;
 	bool gone;	       /* an edge is gone and shim_edge_gone() has not told yet */
 	uint64_t hits, misses; /* of workers that ended */
 };
@@ -130,6 +131,7 @@ shim_init(struct shim *s)
 	    .events = s->events,
 	    .stats = &s->stats,
 	    .event_fd = s->event_fd,
+	    .pmtu_age = s->pmtu_age,
 	};
 	int saved;
 
@@ -307,6 +309,12 @@ shim_set_mtu(struct shim *s, uint32_t mtu)
 	s->mtu = mtu;
 	if (s->worker)
 		worker_set_mtu(s->worker, mtu);
+}
+
+void
+shim_set_pmtu_age(struct shim *s, uint64_t ms)
+{
+	s->pmtu_age = ms;
 }
 
 int

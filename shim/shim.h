@@ -81,6 +81,9 @@ void shim_cache_stats(const struct shim *s, uint64_t *hits, uint64_t *misses);
 uint32_t shim_mtu(const struct shim *s);
 void shim_set_mtu(struct shim *s, uint32_t mtu);
 
+/** shim_set_pmtu_age(s, ms): how long a path MTU that a router told is believed, from the next shim_init() on. */
+void shim_set_pmtu_age(struct shim *s, uint64_t ms);
+
 /** shim_event_fd(s): readable when events wait or an edge is gone; shim_event_next() pops one, false: none left. */
 int shim_event_fd(const struct shim *s);
 bool shim_event_next(struct shim *s, struct event *ev);

@@ -83,15 +83,15 @@ err:
 
 /* A walk in which nothing is counted, cached, said or sent. */
 static struct walk
-trace_on(const struct gen *g, uint32_t mtu)
+trace_on(const struct gen *g, uint32_t mtu, uint64_t now)
 {
-	return (struct walk){.gen = g, .mtu = mtu, .running = true};
+	return (struct walk){.gen = g, .mtu = mtu, .now = now, .running = true};
 }
 
 void
-trace_walk(const struct gen *g, uint32_t mtu, struct pkt *p, struct trace *t)
+trace_walk(const struct gen *g, uint32_t mtu, uint64_t now, struct pkt *p, struct trace *t)
 {
-	struct walk w = trace_on(g, mtu);
+	struct walk w = trace_on(g, mtu, now);
 	struct burst b = {.n = 1, .p = {p}};
 	uint32_t clear[POLICY_STEPS_MAX], narrow;
 
@@ -117,7 +117,7 @@ trace_walk(const struct gen *g, uint32_t mtu, struct pkt *p, struct trace *t)
 bool
 trace_accepts(const struct gen *g, struct pkt *p, struct sa *sa)
 {
-	struct walk w = trace_on(g, 0);
+	struct walk w = trace_on(g, 0, 0);
 
 	p->chain[0] = sa;
 	p->nchain = 1;

@@ -34,8 +34,8 @@ struct trace {
  */
 struct pkt *trace_packet(struct pktpool *pool, const struct flowkey *k, uint32_t size);
 
-/** trace_walk(g, mtu, p, t): what generation ${g} does with ${p} of trace_packet(); inbound: as it came in clear. */
-void trace_walk(const struct gen *g, uint32_t mtu, struct pkt *p, struct trace *t);
+/** trace_walk(g, mtu, now, p, t): what generation ${g} does at ${now} with ${p} of trace_packet(); inbound: as it came in clear. */
+void trace_walk(const struct gen *g, uint32_t mtu, uint64_t now, struct pkt *p, struct trace *t);
 
 /** trace_accepts(g, p, sa): would inbound ${p} be accepted if it had come through ${sa} alone? */
 bool trace_accepts(const struct gen *g, struct pkt *p, struct sa *sa);

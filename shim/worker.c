@@ -16,6 +16,7 @@
 #include "mono.h"
 #include "nexthop.h"
 #include "reasm.h"
+#include "recent.h"
 #include "worker.h"
 
 #define POOL_SLOTS   1024 /* bursts in hand, ICMP of our own, fragments that wait */
@@ -281,6 +282,7 @@ worker_new(const struct worker_env *env)
 	w->walk.lower = env->lower;
 	w->walk.events = env->events;
 	w->walk.stats = env->stats;
+	w->walk.pmtu_age = env->pmtu_age;
 	if (getrandom(&seed, sizeof seed, 0) != sizeof seed ||
 	    getrandom(&w->walk.ipid, sizeof w->walk.ipid, 0) != sizeof w->walk.ipid)
 		goto err1;
@@ -292,17 +294,21 @@ worker_new(const struct worker_env *env)
 		goto err3;
 	if ((w->walk.fragcheck = fragcheck_new(seed)) == NULL)
 		goto err4;
+	if ((w->walk.recent = recent_new()) == NULL)
+		goto err5;
 	if ((w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-		goto err4;
+		goto err5;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->cond, NULL);
 	if (start(w) < 0)
-		goto err5;
+		goto err6;
 	return w;
-err5:
+err6:
 	pthread_cond_destroy(&w->cond);
 	pthread_mutex_destroy(&w->lock);
 	close(w->wake_fd);
+err5:
+	recent_free(w->walk.recent);
 err4:
 	fragcheck_free(w->walk.fragcheck);
 	reasm_free(w->walk.reasm, w->walk.pool);
@@ -374,6 +380,7 @@ worker_free(struct worker *w)
 		close(w->epfd);
 	close(w->wake_fd);
 	fragcheck_free(w->walk.fragcheck);
+	recent_free(w->walk.recent);
 	reasm_free(w->walk.reasm, w->walk.pool);
 	flowcache_free(w->walk.cache);
 	pktpool_free(w->walk.pool);

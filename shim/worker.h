@@ -29,6 +29,7 @@ struct worker_env {
 	struct stats *stats;           /* outlives the worker */
 	int event_fd;                  /* eventfd: events wait, or an edge is gone */
 	uint32_t mtu;
+	uint64_t pmtu_age;             /* of struct walk */
 };
 
 /* Opaque types. */

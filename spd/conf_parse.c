@@ -264,7 +264,7 @@ builtin_item(struct parser *p, const struct token *t, void *arg)
 
 	if (b == -1)
 		return conf_error(
-		    p, t, "arp, nonip, nd, mld, dhcp or dhcp6", "no built-in rule has this name");
+		    p, t, "arp, nonip, nd, mld, dhcp, dhcp6 or icmp", "no built-in rule has this name");
 	want[b] = true;
 	return 0;
 }

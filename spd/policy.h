@@ -89,7 +89,8 @@ const char *action_name(enum policy_action a);
 	X(ND, nd, "IPv6 neighbour and router discovery (ICMPv6 133-137, hop limit 255)")                  \
 	X(MLD, mld, "IPv6 multicast listener reports (ICMPv6 130-132 and 143, hop limit 1)")              \
 	X(DHCP, dhcp, "DHCPv4 (UDP 68 <-> 67)")                                                           \
-	X(DHCP6, dhcp6, "DHCPv6 (UDP 546 <-> 547, link-local)")
+	X(DHCP6, dhcp6, "DHCPv6 (UDP 546 <-> 547, link-local)")                                           \
+	X(ICMP, icmp, "ICMP errors about ESP and AH packets this host has just sent")
 
 enum builtin {
 #define X(id, name, text) BUILTIN_##id,

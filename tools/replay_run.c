@@ -13,6 +13,7 @@
 #include "gen.h"
 #include "log.h"
 #include "reasm.h"
+#include "recent.h"
 #include "replay_tool.h"
 
 #define POOL_SLOTS  256 /* one burst, what is made from it, and fragments that wait */
@@ -121,10 +122,11 @@ make_walk(struct rerun *r)
 	w->pool = pktpool_new(POOL_SLOTS, PKT_FRAME_MAX);
 	w->reasm = reasm_new();
 	w->fragcheck = fragcheck_new(r->o->seed);
+	w->recent = recent_new();
 	/* the seed orders the cache's rows, which no packet can tell */
 	w->cache = flowcache_new(CACHE_FLOWS, r->o->seed);
 	if (w->rng == NULL || w->pool == NULL || w->reasm == NULL || w->fragcheck == NULL ||
-	    w->cache == NULL) {
+	    w->recent == NULL || w->cache == NULL) {
 		log_warn("buffers");
 		return -1;
 	}
@@ -203,6 +205,7 @@ replay_free(struct rerun *r)
 	if (w->pool != NULL)
 		reasm_free(w->reasm, w->pool);
 	fragcheck_free(w->fragcheck);
+	recent_free(w->recent);
 	flowcache_free(w->cache);
 	pktpool_free(w->pool);
 	if (r->o->seeded)

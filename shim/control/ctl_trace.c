@@ -7,6 +7,7 @@
 #include <string.h>
 #include "bump.h"
 #include "ctl_verb.h"
+#include "mono.h"
 #include "shim.h"
 #include "trace.h"
 
@@ -231,7 +232,7 @@ answer(struct ctl_ask *a, struct pkt *p, uint32_t size)
 	struct trace t;
 
 	mtu = mtu ? mtu : MTU_UNKNOWN;
-	trace_walk(g, mtu, p, &t);
+	trace_walk(g, mtu, mono_ms(), p, &t);
 	json_object_set_new(a->reply, "generation", number(g->number));
 	json_object_set_new(a->reply, "packet", packet(&k, size));
 	json_object_set_new(a->reply, "verdict",

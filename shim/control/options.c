@@ -19,6 +19,7 @@ enum {
 	OPT_DISSOLVE,
 	OPT_GUARD,
 	OPT_DEBUG,
+	OPT_PMTU_AGE,
 	OPT_VERSION
 };
 
@@ -42,6 +43,7 @@ static const struct option longs[] = {
     {"dissolve", no_argument, NULL, OPT_DISSOLVE},
     {"guard-in-place", no_argument, NULL, OPT_GUARD},
     {"debug", required_argument, NULL, OPT_DEBUG},
+    {"pmtu-age", required_argument, NULL, OPT_PMTU_AGE},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -69,6 +71,7 @@ static const char help[] =
     "closed\n"
     "      --dissolve           give the NIC of a bitsd that is gone back to the host, and exit\n"
     "      --guard-in-place     do not move the NIC, guard it where it is\n"
+    "      --pmtu-age SECONDS   how long a path MTU that a router told is believed (default 600)\n"
     "      --debug TOPICS       debug lines of these topics: ctl, nic, shim, all\n"
     "      --version            print the version\n"
     "  -h, --help               this text\n"
@@ -140,6 +143,11 @@ long_option(struct options *o, int c, const char *arg)
 		break;
 	case OPT_DEBUG:
 		o->debug = arg;
+		break;
+	case OPT_PMTU_AGE:
+		if (strspn(arg, "0123456789") != strlen(arg) || strlen(arg) > 6 || atoi(arg) < 1)
+			usage("--pmtu-age takes seconds, 1 to 999999, not ", arg);
+		o->pmtu_age = (unsigned)atoi(arg);
 		break;
 	case OPT_VERSION:
 		printf("bitsd %s\n", BITS_VERSION);

@@ -19,6 +19,7 @@ struct options {
 	const char *run_dir, *state_dir, *netns, *socket;
 	const char *crypto;    /* "auto", "openssl", "ipsec-mb" */
 	bool stay;             /* --guard-in-place */
+	unsigned pmtu_age;     /* s; 0: the default */
 };
 
 /** options_absolute(path): ${path}, or a copy seen from the root that lives as long as the process: a daemon leaves the directory it was

@@ -3,6 +3,8 @@
   traffic.py serve  ADDRESS PORT SIZE
   traffic.py client ADDRESS PORT SIZE
   traffic.py listen ADDRESS PORT        UDP and TCP: one line for each datagram and connection, until killed
+  traffic.py mirror ADDRESS PORT        UDP: sends each datagram back, until killed
+  traffic.py sizes  ADDRESS PORT SIZE.. a datagram of each size to a mirror and back; the path may eat three of one size
 """
 import hashlib
 import os
@@ -82,8 +84,51 @@ def listen(address, port):
                 c.close()
 
 
+def mirror(address, port):
+    udp = socket.socket(family(address), socket.SOCK_DGRAM)
+    udp.bind((address, port))
+    print("listening", flush=True)
+    while True:
+        data, peer = udp.recvfrom(65535)
+        for _ in range(3):  # a path that has just become narrower refuses once
+            try:
+                udp.sendto(data, peer)
+                break
+            except OSError as e:
+                print(e, flush=True)
+
+
+def once(udp, data):
+    """Is it back, whole, within a second?"""
+    try:
+        udp.send(data)
+        return udp.recv(65535) == data
+    except OSError:  # told that it is too big, or no answer
+        return False
+
+
+def sizes(address, port, wanted):
+    udp = socket.socket(family(address), socket.SOCK_DGRAM)
+    udp.connect((address, port))
+    udp.settimeout(1)
+    lost = 0
+    for size in wanted:
+        data = os.urandom(size)
+        for tries in range(4):
+            if once(udp, data):
+                break
+        else:
+            sys.exit(f"a datagram of {size} octets does not arrive whole")
+        lost += tries
+    print("lost", lost)
+
+
 what, where, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
 if what == "listen":
     listen(where, number)
+elif what == "mirror":
+    mirror(where, number)
+elif what == "sizes":
+    sizes(where, number, [int(a) for a in sys.argv[4:]])
 else:
     {"serve": serve, "client": client}[what](where, number, int(sys.argv[4]) * 1000 * 1000)

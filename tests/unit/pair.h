@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "gen.h"
 #include "reasm.h"
+#include "recent.h"
 #include "sa.h"
 
 struct host {
@@ -110,6 +111,7 @@ host_init(struct host *h)
 	h->w.cache = flowcache_new(1024, 42);
 	h->w.reasm = reasm_new();
 	h->w.fragcheck = fragcheck_new(42);
+	h->w.recent = recent_new();
 	h->w.events = events_new(256);
 	h->w.stats = &h->stats;
 	h->w.rng = rng_system();
@@ -123,6 +125,7 @@ host_fini(struct host *h)
 {
 	fragcheck_free(h->w.fragcheck);
 	reasm_free(h->w.reasm, h->w.pool);
+	recent_free(h->w.recent);
 	assert_int_equal(pktpool_left(h->w.pool), 512); /* every packet is back */
 	edge_unbind(h->w.upper);
 	edge_unbind(h->w.lower);

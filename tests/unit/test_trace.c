@@ -81,7 +81,7 @@ as_the_walk_does(struct walk *w, const struct flowkey *k, unsigned verdict[3])
 		return false;
 	for (size_t i = 0; i < n; i++)
 		before[i] = spd_at(w->gen->spd, i)->count[k->dir].packets;
-	trace_walk(w->gen, 1500, a, &t);
+	trace_walk(w->gen, 1500, 1000, a, &t);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(before[i], spd_at(w->gen->spd, i)->count[k->dir].packets);
 
@@ -201,7 +201,7 @@ sizes(void **state)
 			int len;
 
 			assert_non_null(p);
-			trace_walk(pair.a.w.gen, 1500, p, &t);
+			trace_walk(pair.a.w.gen, 1500, 1000, p, &t);
 			assert_int_equal(t.drop, DROP_NONE);
 			assert_int_equal(t.nsas, n);
 			host_send1(&pair.a, pkt_data(p), p->len);
@@ -250,7 +250,7 @@ accepts(void **state)
 	ipaddr_parse("10.9.0.1", &k.local);
 	ipaddr_parse("10.9.0.2", &k.remote);
 	p = trace_packet(pool, &k, 0);
-	trace_walk(g, 1500, p, &t);
+	trace_walk(g, 1500, 1000, p, &t);
 	assert_int_equal(t.drop, DROP_CLEAR_DENIED);
 	assert_false(trace_accepts(g, p, sadb_at(g->sad, 0))); /* the one that sends */
 	assert_true(trace_accepts(g, p, sadb_at(g->sad, 1)));
