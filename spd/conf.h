@@ -41,12 +41,14 @@ struct conf_foreign {
 	char *why;
 	char *file;
 	unsigned line, col;
+	size_t nr; /* as in struct conf_at */
 };
 
 /* Where a rule or SA came from. */
 struct conf_at {
 	const char *file; /* one of conf.file */
 	unsigned line, col;
+	size_t nr; /* how many rules, SAs and foreign statements stood before it */
 };
 
 /* A text's content, in its order, lists expanded. */
@@ -124,5 +126,12 @@ void conf_print_sa(const struct sa_params *p, bool keys, FILE *out);
 void conf_print_builtin(enum builtin b, enum builtin_set s, FILE *out);
 /** conf_print(c, keys, out): all of ${c}: SAs, built-ins that were said, rules, foreign statements. */
 void conf_print(const struct conf *c, bool keys, FILE *out);
+
+/**
+ * conf_print_openbsd(c, keys, out):
+ * The same as OpenBSD's ipsecctl -nv prints it, octet for octet where OpenBSD has such a statement: in the order of the text, a flow for
+ * each direction and family, the halves of an SA pair without a direction.  What it prints means the same; two rules may stand for one.
+ */
+void conf_print_openbsd(const struct conf *c, bool keys, FILE *out);
 
 #endif

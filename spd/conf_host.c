@@ -221,6 +221,17 @@ service_number(const char *name)
 	return -1;
 }
 
+const char *
+service_name(unsigned port)
+{
+	if (port == 80)
+		return "www"; /* as OpenBSD has it; http is the other name */
+	for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
+		if (services[i].port == port)
+			return services[i].name;
+	return NULL;
+}
+
 /* One end of a range, ${len} octets of text. */
 static int
 port_one(const char *s, size_t len, uint16_t *port)

@@ -172,8 +172,9 @@ int port_list(struct parser *p, struct ports *l);
 int proto_list(struct parser *p, struct protos *l);
 /** host_address(p, what, af, a): one address, of family ${af} where a name has several (0: whichever); "any": af 0. */
 int host_address(struct parser *p, const char *what, unsigned af, struct ipaddr *a);
-/** service_number(name): its port, or -1. */
+/** service_number(name): its port, or -1.  service_name(port): a name of it, or NULL. */
 int service_number(const char *name);
+const char *service_name(unsigned port);
 /** list_grow(v, n, cap, size): room for one more; NULL when there is none. */
 void *list_grow(void *v, size_t n, size_t *cap, size_t size);
 

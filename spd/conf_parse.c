@@ -89,6 +89,13 @@ too_many(struct parser *p, const struct token *at, const char *what)
 	return conf_error(p, at, NULL, "more than %u %s", CONF_RULES_MAX, what);
 }
 
+/* The place of the next statement among all of ${c}. */
+static size_t
+place(const struct conf *c)
+{
+	return c->nrules + c->nsas + c->nforeign;
+}
+
 int
 conf_add_rule(struct parser *p, const struct token *at, struct policy *rule)
 {
@@ -105,7 +112,7 @@ conf_add_rule(struct parser *p, const struct token *at, struct policy *rule)
 		return conf_nomem(p);
 	}
 	c->rule = v;
-	c->rule_at[c->nrules] = (struct conf_at){at->file->name, at->line, at->col};
+	c->rule_at[c->nrules] = (struct conf_at){at->file->name, at->line, at->col, place(c)};
 	c->rule[c->nrules++] = rule;
 	return 0;
 }
@@ -122,7 +129,7 @@ conf_add_sa(struct parser *p, const struct token *at, const struct sa_params *sa
 	if (room(&v, &c->sa_at, c->nsas, &c->capsas, sizeof *c->sa) == -1)
 		return conf_nomem(p);
 	c->sa = v;
-	c->sa_at[c->nsas] = (struct conf_at){at->file->name, at->line, at->col};
+	c->sa_at[c->nsas] = (struct conf_at){at->file->name, at->line, at->col, place(c)};
 	sa_params_copy(&c->sa[c->nsas++], sa);
 	return 0;
 }
@@ -140,7 +147,7 @@ conf_add_foreign(struct parser *p, const struct token *at, const char *text, con
 	c->foreign = v;
 	v += c->nforeign;
 	*v = (struct conf_foreign){
-	    strdup(text), strdup(why), strdup(at->file->name), at->line, at->col};
+	    strdup(text), strdup(why), strdup(at->file->name), at->line, at->col, place(c)};
 	c->nforeign++;
 	return v->text != NULL && v->why != NULL && v->file != NULL ? 0 : conf_nomem(p);
 }

@@ -1,10 +1,13 @@
 /*
  * Rules and SAs -> text.  One statement each, lists never; reading it gives the same again.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conf_int.h"
+
+enum style { CANONICAL, OPENBSD };
 
 void
 conf_quote(const char *s, FILE *out)
@@ -37,13 +40,18 @@ print_range(const struct portrange *r, FILE *out)
 }
 
 static void
-print_port(uint8_t match, const struct portrange *r, FILE *out)
+print_port(uint8_t match, const struct portrange *r, enum style style, FILE *out)
 {
+	const char *name =
+	    style == OPENBSD && match == MATCH_RANGE && r->lo == r->hi ? service_name(r->lo) : NULL;
+
 	if (match == MATCH_ANY)
 		return;
 	fputs(" port", out);
 	if (match == MATCH_OPAQUE)
 		fputs(" opaque", out);
+	else if (name != NULL)
+		fprintf(out, " %s", name);
 	else
 		print_range(r, out);
 }
@@ -83,8 +91,46 @@ print_step(const struct sa_template *t, bool addresses, FILE *out)
 		fprintf(out, " reqid %" PRIu32, t->reqid);
 }
 
-void
-conf_print_rule(const struct policy *p, FILE *out)
+/* OpenBSD says the protocol always and knows no mode, because a flow is of tunnels there. */
+static void
+print_steps(const struct policy *p, enum style style, FILE *out)
+{
+	if (style == OPENBSD && (p->action != ACT_PROTECT || p->nsteps == 1)) {
+		fprintf(out, " %s",
+		    p->action == ACT_PROTECT && p->step[0].proto == IPSEC_AH ? "ah" : "esp");
+		if (p->action == ACT_PROTECT && p->step[0].mode == MODE_TRANSPORT)
+			fputs(" transport", out);
+		return;
+	}
+	for (unsigned i = 0; p->action == ACT_PROTECT && i < p->nsteps; i++)
+		print_step(&p->step[i], p->nsteps > 1, out);
+}
+
+/* Can ${id} stand without quotes? */
+static bool
+plain(const char *id)
+{
+	size_t n = 0;
+
+	while (isgraph((unsigned char)id[n]) && strchr("{}(),=#$\"'\\", id[n]) == NULL)
+		n++;
+	return n > 0 && id[n] == '\0';
+}
+
+static void
+print_id(const char *word, const char *id, enum style style, FILE *out)
+{
+	if (id == NULL)
+		return;
+	fprintf(out, " %s ", word);
+	if (style == OPENBSD && plain(id))
+		fputs(id, out);
+	else
+		conf_quote(id, out);
+}
+
+static void
+print_rule(const struct policy *p, enum style style, FILE *out)
 {
 	const struct selector *s = &p->sel;
 	bool in = p->dirs == 1 << DIR_IN; /* then remote is where it comes from */
@@ -93,9 +139,7 @@ conf_print_rule(const struct policy *p, FILE *out)
 	const struct sa_template *t = &p->step[0];
 
 	fputs("flow", out);
-	if (p->action == ACT_PROTECT)
-		for (unsigned i = 0; i < p->nsteps; i++)
-			print_step(&p->step[i], p->nsteps > 1, out);
+	print_steps(p, style, out);
 	if (in)
 		fputs(" in", out);
 	else if (p->dirs == 1 << DIR_OUT)
@@ -108,10 +152,10 @@ conf_print_rule(const struct policy *p, FILE *out)
 		fprintf(out, " proto %u", s->proto);
 	fprintf(out, " from %s", iprange_print(in ? &s->remote : &s->local, buf));
 	if (!typed)
-		print_port(in ? s->rmatch : s->lmatch, in ? &s->rport : &s->lport, out);
+		print_port(in ? s->rmatch : s->lmatch, in ? &s->rport : &s->lport, style, out);
 	fprintf(out, " to %s", iprange_print(in ? &s->local : &s->remote, buf));
 	if (!typed)
-		print_port(in ? s->lmatch : s->rmatch, in ? &s->lport : &s->rport, out);
+		print_port(in ? s->lmatch : s->rmatch, in ? &s->lport : &s->rport, style, out);
 	else
 		print_types(s, out);
 	if (s->vlan != VLAN_NONE)
@@ -124,15 +168,41 @@ conf_print_rule(const struct policy *p, FILE *out)
 		if (t->reqid != 0)
 			fprintf(out, " reqid %" PRIu32, t->reqid);
 	}
-	if (p->srcid != NULL) {
-		fputs(" srcid ", out);
-		conf_quote(p->srcid, out);
-	}
-	if (p->dstid != NULL) {
-		fputs(" dstid ", out);
-		conf_quote(p->dstid, out);
-	}
+	print_id("srcid", p->srcid, style, out);
+	print_id("dstid", p->dstid, style, out);
 	fprintf(out, " type %s\n", flow_type_name((enum flow_type)p->type));
+}
+
+void
+conf_print_rule(const struct policy *p, FILE *out)
+{
+	print_rule(p, CANONICAL, out);
+}
+
+/* One rule as the flows that OpenBSD makes of it: "any" is one of each family, and what has no direction goes out and comes back in. */
+static void
+print_flows(const struct policy *p, FILE *out)
+{
+	static const char *const all[] = {"0.0.0.0/0", "::/0"};
+	const struct iprange *local = &p->sel.local, *remote = &p->sel.remote;
+	bool any = local->lo.af == 0 || remote->lo.af == 0;
+	unsigned af = local->lo.af != 0 ? local->lo.af : remote->lo.af;
+
+	for (unsigned f = 0; f < (any ? 2 : 1); f++) {
+		struct policy q = *p;
+
+		if (any && af != 0 && af != (f == 0 ? 4 : 6))
+			continue;
+		if (local->lo.af == 0)
+			iprange_parse(all[f], &q.sel.local);
+		if (remote->lo.af == 0)
+			iprange_parse(all[f], &q.sel.remote);
+		for (int d = DIR_OUT; d <= DIR_IN; d++) {
+			q.dirs = (uint8_t)(p->dirs & 1 << d);
+			if (q.dirs != 0)
+				print_rule(&q, OPENBSD, out);
+		}
+	}
 }
 
 static void
@@ -189,28 +259,40 @@ print_options(const struct sa_params *p, FILE *out)
 	print_lifetime("hard", &p->hard, out);
 }
 
-void
-conf_print_sa(const struct sa_params *p, bool keys, FILE *out)
+static void
+print_sa(const struct sa_params *p, bool keys, enum style style, bool paired, FILE *out)
 {
 	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
 
 	fprintf(out, "%s %s%s from %s to %s spi 0x%08" PRIx32, p->proto == IPSEC_AH ? "ah" : "esp",
 	    p->mode == MODE_TUNNEL ? "tunnel" : "transport",
-	    p->dir == SA_DIR_OUT  ? " out"
-	    : p->dir == SA_DIR_IN ? " in"
-				  : "",
+	    paired		   ? ""
+	    : p->dir == SA_DIR_OUT ? " out"
+	    : p->dir == SA_DIR_IN  ? " in"
+				   : "",
 	    ipaddr_print(&p->src, src), ipaddr_print(&p->dst, dst), p->spi);
 	if (p->auth != NULL)
 		fprintf(out, " auth %s", p->auth->name);
 	if (p->enc != NULL)
-		fprintf(out, " enc %s", p->enc->name);
+		fprintf(out, " enc %s",
+		    style == OPENBSD && strcmp(p->enc->name, "3des") == 0 ? "3des-cbc"
+									  : p->enc->name);
 	print_options(p, out);
-	if (keys && (p->authkey != NULL || p->enckey != NULL)) {
+	if (keys && style == OPENBSD) {
+		print_key(" \\\n\t", "authkey", p->authkey, out);
+		print_key(" \\\n\t", "enckey", p->enckey, out);
+	} else if (keys && (p->authkey != NULL || p->enckey != NULL)) {
 		fputs(" \\\n\t", out);
 		print_key("", "authkey", p->authkey, out);
 		print_key(p->authkey != NULL ? " " : "", "enckey", p->enckey, out);
 	}
 	fputc('\n', out);
+}
+
+void
+conf_print_sa(const struct sa_params *p, bool keys, FILE *out)
+{
+	print_sa(p, keys, CANONICAL, false, out);
 }
 
 void
@@ -231,4 +313,49 @@ conf_print(const struct conf *c, bool keys, FILE *out)
 		conf_print_rule(c->rule[i], out);
 	for (size_t i = 0; i < c->nforeign; i++)
 		fprintf(out, "%s\n", c->foreign[i].text);
+}
+
+/* Are SAs ${i} and ${i} + 1 the halves of one statement? */
+static bool
+halves(const struct conf *c, size_t i)
+{
+	const struct sa_params *a = &c->sa[i], *b = a + 1;
+
+	return i + 1 < c->nsas && a->dir == SA_DIR_OUT && b->dir == SA_DIR_IN &&
+	       ipaddr_eq(&a->src, &b->dst) && ipaddr_eq(&a->dst, &b->src) && c->sa_at != NULL &&
+	       c->sa_at[i].line != 0 && c->sa_at[i].line == c->sa_at[i + 1].line &&
+	       c->sa_at[i].col == c->sa_at[i + 1].col;
+}
+
+/* The place in the text of the next rule or SA; the last where there is none. */
+static size_t
+next(const struct conf_at *at, size_t i, size_t n)
+{
+	return i >= n ? SIZE_MAX : at != NULL ? at[i].nr : 0;
+}
+
+void
+conf_print_openbsd(const struct conf *c, bool keys, FILE *out)
+{
+	size_t rule = 0, sa = 0, other = 0;
+	bool second = false;
+
+	for (int b = 0; b < BUILTIN_MAX; b++)
+		if (c->builtin_said[b])
+			conf_print_builtin((enum builtin)b, c->builtin[b], out);
+	while (rule < c->nrules || sa < c->nsas || other < c->nforeign) {
+		size_t r = next(c->rule_at, rule, c->nrules), s = next(c->sa_at, sa, c->nsas),
+		       f = other < c->nforeign ? c->foreign[other].nr : SIZE_MAX;
+
+		if (sa < c->nsas && s <= r && s <= f) {
+			bool pair = halves(c, sa);
+
+			print_sa(&c->sa[sa++], keys, OPENBSD, pair || second, out);
+			second = pair;
+		} else if (rule < c->nrules && r <= f) {
+			print_flows(c->rule[rule++], out);
+		} else {
+			fprintf(out, "%s\n", c->foreign[other++].text);
+		}
+	}
 }

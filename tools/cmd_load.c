@@ -190,7 +190,7 @@ load(const struct ctl *ctl, const char *verb)
 		rc = EXIT_WRONG;
 	} else if (ctl->parse_only) {
 		if (ctl->verbose)
-			conf_print(&c, ctl->keys, stdout);
+			conf_print_openbsd(&c, ctl->keys, stdout);
 		rc = EXIT_DONE;
 	} else {
 		rc = send_conf(ctl, verb, &c, -1, &ds);

@@ -20,18 +20,47 @@ resolve(void *ctx, const char *name, struct ipaddr *out, int cap)
 	return 2;
 }
 
-/* The text of ${c}; the caller frees it. */
+/* The text of ${c}, in OpenBSD's form or ours; the caller frees it. */
 static char *
-print(const struct conf *c, size_t *len)
+print(const struct conf *c, bool openbsd, size_t *len)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
 
 	if (out == NULL)
 		abort();
-	conf_print(c, true, out);
+	if (openbsd)
+		conf_print_openbsd(c, true, out);
+	else
+		conf_print(c, true, out);
 	fclose(out);
 	return text;
+}
+
+/* OpenBSD's form may say one rule in several lines; what they are printed as again is the same text. */
+static void
+reprint(const struct conf *c)
+{
+	struct diags ds = {0};
+	struct conf b;
+	char *one, *two;
+	size_t l1, l2;
+
+	conf_init(&b);
+	one = print(c, true, &l1);
+	if (conf_parse_text("openbsd", one, l1, NULL, &b, &ds) == -1) {
+		diags_print(&ds, stderr);
+		abort();
+	}
+	two = print(&b, true, &l2);
+	if (l1 != l2 || memcmp(one, two, l1) != 0) {
+		fprintf(stderr, "%s--\n%s", one, two);
+		abort();
+	}
+	free(one);
+	free(two);
+	conf_free(&b);
+	diags_free(&ds);
 }
 
 int
@@ -51,7 +80,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (a.nrules + a.nsas > 4096)
 			goto out; /* large products are read, but not worth the time to print */
 		conf_check(&a, &ds);
-		ta = print(&a, &la);
+		ta = print(&a, false, &la);
 		if (conf_parse_text("again", ta, la, NULL, &b, &again) == -1) {
 			diags_print(&again, stderr);
 			abort();
@@ -64,11 +93,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		for (size_t i = 0; i < a.nsas; i++)
 			if (!sa_params_eq(&a.sa[i], &b.sa[i]) || a.sa[i].dir != b.sa[i].dir)
 				abort();
-		tb = print(&b, &lb);
+		tb = print(&b, false, &lb);
 		if (la != lb || memcmp(ta, tb, la) != 0)
 			abort();
 		free(ta);
 		free(tb);
+		reprint(&a);
 	} else if (ds.errors == 0 || a.nrules + a.nsas + a.nforeign != 0) {
 		abort(); /* refused without a word, or not wholly */
 	}

@@ -1,6 +1,6 @@
 /*
- * confprint [-c] [-n] [-D name=value] FILE: what conf_print() makes of FILE, behind all that was said about it.
- * -c: conf_check() too.  -n: no keys.  Exit 1 on an error.  Names resolve by a table, so that the output is the same everywhere.
+ * confprint [-cno] [-D name=value] FILE: what conf_print() makes of FILE, behind all that was said about it.
+ * -c: conf_check() too.  -n: no keys.  -o: conf_print_openbsd() instead.  Exit 1 on an error.  Names resolve by a table, so that the output is the same everywhere.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,18 +34,21 @@ main(int argc, char *argv[])
 	const char *macros[33] = {NULL};
 	struct conf_opts o = {
 	    .macros = macros, .any_owner = true, .warn_unused = true, .resolve = resolve};
-	bool check = false, keys = true;
+	bool check = false, keys = true, openbsd = false;
 	struct diags ds = {0};
 	struct conf c;
 	int opt, rc, n = 0;
 
-	while ((opt = getopt(argc, argv, "cnD:")) != -1)
+	while ((opt = getopt(argc, argv, "cnoD:")) != -1)
 		switch (opt) {
 		case 'c':
 			check = true;
 			break;
 		case 'n':
 			keys = false;
+			break;
+		case 'o':
+			openbsd = true;
 			break;
 		case 'D':
 			if (n < 32)
@@ -61,7 +64,9 @@ main(int argc, char *argv[])
 	if (rc == 0 && check)
 		rc = conf_check(&c, &ds);
 	diags_print(&ds, stdout);
-	if (rc == 0)
+	if (rc == 0 && openbsd)
+		conf_print_openbsd(&c, keys, stdout);
+	else if (rc == 0)
 		conf_print(&c, keys, stdout);
 	conf_free(&c);
 	diags_free(&ds);
