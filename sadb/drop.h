@@ -19,6 +19,8 @@
 	X(POLICY_DISCARD, policy_discard, 1, "a rule says deny")                                               \
 	X(POLICY_DEFAULT, policy_default, 1, "no rule matched, and the default is discard")                    \
 	X(NO_SA, no_sa, 1, "a rule demands protection and there is no SA for it")                              \
+	X(ACQUIRE_FULL, acquire_full, 1, "no room to wait for an SA that a rule demands")                      \
+	X(ACQUIRE_TIMEOUT, acquire_timeout, 1, "no SA came in time for a packet that waited")                  \
 	X(UNKNOWN_SPI, unknown_spi, 1, "an ESP or AH packet names an SA that does not exist")                  \
 	X(SA_EXPIRED, sa_expired, 1, "the SA has reached a hard limit of its lifetime")                        \
 	X(SEQ_EXHAUSTED, seq_exhausted, 1, "the SA's sequence numbers are used up")                            \

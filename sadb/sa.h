@@ -15,6 +15,7 @@
 #include "crypto.h"
 #include "lifetime.h"
 #include "replay.h"
+#include "sa_selector.h"
 #include "secret.h"
 #include "seq.h"
 #include "seqstore.h"
@@ -53,11 +54,12 @@ struct sa_params {
 	bool follow;                   /* follow the peer's address and port after a verified packet */
 	bool weak;                     /* the operator said `weak` */
 	struct lifetime soft, hard;
+	struct sa_selector *sel;       /* what of its policy's traffic it is for; NULL: all.  One reference */
 };
 
 /** sa_params_init(p): all defaults (replay REPLAY_DEFAULT, ahpad 4, ecn on, dscp copy, df copy). */
 void sa_params_init(struct sa_params *p);
-/** sa_params_copy(to, from): references on the secrets are taken.  sa_params_fini drops them. */
+/** sa_params_copy(to, from): references on the secrets and the selector are taken.  sa_params_fini drops them. */
 void sa_params_copy(struct sa_params *to, const struct sa_params *from);
 void sa_params_fini(struct sa_params *p);
 /** sa_params_eq(a, b): is it the same SA, keys and options included (dir apart)?  Then its state may be kept. */

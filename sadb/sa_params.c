@@ -23,6 +23,7 @@ sa_params_copy(struct sa_params *to, const struct sa_params *from)
 	*to = *from;
 	secret_ref(to->enckey);
 	secret_ref(to->authkey);
+	sa_selector_ref(to->sel);
 }
 
 void
@@ -31,6 +32,8 @@ sa_params_fini(struct sa_params *p)
 	secret_unref(p->enckey);
 	secret_unref(p->authkey);
 	p->enckey = p->authkey = NULL;
+	sa_selector_unref(p->sel);
+	p->sel = NULL;
 }
 
 static bool
@@ -50,7 +53,7 @@ sa_params_eq(const struct sa_params *a, const struct sa_params *b)
 	       a->encap_dport == b->encap_dport && a->tfc == b->tfc && a->ahpad == b->ahpad &&
 	       a->df == b->df && a->ecn == b->ecn && a->dscp == b->dscp && a->follow == b->follow && a->keepalive == b->keepalive &&
 	       a->weak == b->weak && lifetime_eq(&a->soft, &b->soft) &&
-	       lifetime_eq(&a->hard, &b->hard);
+	       lifetime_eq(&a->hard, &b->hard) && sa_selector_eq(a->sel, b->sel);
 }
 
 /* The key whose IVs are numbers, or NULL.  The nonce is made of it alone: whatever else the SA has does not matter. */

@@ -333,7 +333,8 @@ sadb_sent(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const str
 
 struct sa *
 sadb_out(const struct sadb *db, enum ipsec_proto proto, enum ipsec_mode mode,
-    const struct ipaddr *src, const struct ipaddr *dst, uint32_t reqid)
+    const struct ipaddr *src, const struct ipaddr *dst, uint32_t reqid,
+    bool (*fits)(const struct sa *sa, const void *arg), const void *arg)
 {
 	uint32_t end = end_id(db, proto, dst);
 	const struct out_slot *s;
@@ -345,7 +346,7 @@ sadb_out(const struct sadb *db, enum ipsec_proto proto, enum ipsec_mode mode,
 		struct sa *sa = db->sa[db->run[s->start + i]];
 
 		if (sa->p.mode == mode && (src->af == 0 || ipaddr_eq(&sa->p.src, src)) &&
-		    sa_usable(sa))
+		    sa_usable(sa) && (fits != NULL ? fits(sa, arg) : sa->p.sel == NULL))
 			return sa;
 	}
 	return NULL;

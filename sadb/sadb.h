@@ -30,12 +30,13 @@ struct sa *sadb_at(const struct sadb *db, size_t i); /* in the order given; no r
 struct sa *sadb_in(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst);
 
 /**
- * sadb_out(db, proto, mode, src, dst, reqid):
+ * sadb_out(db, proto, mode, src, dst, reqid, fits, arg):
  * The SA to send by: the first usable one, in order, with these end points.  ${src} af 0: any source.  ${reqid} 0: any.
+ * ${fits} says whether one will do; NULL: each that is for all traffic.
  * Never an SA of direction IN.  NULL: none (then acquire).  Workers; on a flow cache miss only.
  */
 struct sa *sadb_out(const struct sadb *db, enum ipsec_proto proto, enum ipsec_mode mode, const struct ipaddr *src,
-    const struct ipaddr *dst, uint32_t reqid);
+    const struct ipaddr *dst, uint32_t reqid, bool (*fits)(const struct sa *sa, const void *arg), const void *arg);
 
 /** sadb_sent(db, proto, spi, dst): the SA that sends packets with that header to ${dst}, or NULL; never one of direction IN.  Workers; O(1). */
 struct sa *sadb_sent(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst);

@@ -6,7 +6,7 @@
  *           v                                                            |
  *   outbound.c   1 classify          octets -> flowkey, offsets     inbound.c   8 deliver
  *                2 policy            flow cache, SPD                            7 policy check after opening
- *                3 choose SAs        or acquire and drop                        6 classify what came out, again from 2
+ *                3 choose SAs        or acquire and wait                        6 classify what came out, again from 2
  *                4 fit               too big: ICMP to the host, or fragments    5 replay window moves
  *                5 seal              ESP/AH, once per step of the bundle        4 open: ICV, decrypt
  *                6 address           link address of a tunnel's next hop        3 replay check
@@ -32,6 +32,7 @@
 #include "stats.h"
 
 /* Opaque types. */
+struct acquire;
 struct crypto_esp_job;
 struct edge;
 struct events;
@@ -56,6 +57,7 @@ struct walk {
 	struct reasm *reasm;             /* datagrams being put together; NULL: fragments are not reassembled */
 	struct fragcheck *fragcheck;     /* NULL: every fragment is reassembled */
 	struct recent *recent;           /* NULL: no ICMP error is told to the host in terms of its own packet */
+	struct acquire *acquire;         /* NULL: no SA is asked for, and no packet waits for one */
 	struct events *events;           /* NULL: nobody listens */
 	struct stats *stats;             /* NULL: neither packets nor rules are counted (policy_burst(), policy_opened() only) */
 	struct rng *rng;
@@ -73,6 +75,9 @@ struct walk {
 /* outbound.c, inbound.c: the two lines above.  The burst is consumed: sent, dropped or held, counted and freed. */
 void outbound_burst(struct walk *w, struct burst *b);
 void inbound_burst(struct walk *w, struct burst *b);
+
+/* What waited for an SA (acquire.h) and meets policy again or has waited too long.  outbound_burst() begins with it. */
+void outbound_held(struct walk *w);
 
 /* classify.c */
 
@@ -101,7 +106,8 @@ bool passthru(const struct pkt *p, enum builtin *b);
 
 /* policy_lookup.c */
 
-/** policy_burst(w, b, dir): sets policy, sa[] and bypass or drop of each packet (inbound: clear packets only, chain empty). */
+/** policy_burst(w, b, dir): sets policy, sa[] and bypass or drop of each packet (inbound: clear packets only, chain empty).  Packets that wait for
+ * their SA leave the burst. */
 void policy_burst(struct walk *w, struct burst *b, enum dir dir);
 
 /** policy_opened(w, p): the check after opening (RFC 4301 5.2 step 4): DROP_NONE, SELECTOR_MISMATCH, ... */

@@ -14,7 +14,7 @@
 
 enum event_kind {
 	EV_AUDIT,        /* an auditable drop: drop, spi, seq, key */
-	EV_ACQUIRE,      /* PROTECT without SA: key, and src/dst of the SA wanted */
+	EV_ACQUIRE,      /* PROTECT without SA: key, step, and src/dst of the SA wanted */
 	EV_SA_SOFT,      /* soft lifetime: spi, dst */
 	EV_SA_HARD,      /* hard lifetime, or numbers used up: spi, dst, drop */
 	EV_SEQ_LOW,      /* reservation half used: spi, dst */
@@ -27,6 +27,7 @@ struct event {
 	uint8_t kind;            /* enum event_kind */
 	uint8_t dir;             /* enum dir */
 	uint8_t proto;           /* 50, 51 or 0 */
+	uint8_t step;            /* ACQUIRE: of the rule's bundle, which SA */
 	enum drop drop;
 	uint32_t spi;
 	uint64_t seq;

@@ -1,6 +1,7 @@
 /*
  * From the host to the wire, top to bottom (RFC 4301 5.1).
  */
+#include "acquire.h"
 #include "datapath.h"
 #include "edge.h"
 #include "events.h"
@@ -15,8 +16,24 @@ static void outbound_cut(struct walk *w, struct burst *b);
 static void outbound_send(struct walk *w, struct burst *b);
 
 void
+outbound_held(struct walk *w)
+{
+	struct burst b = {0};
+
+	if (!w->acquire)
+		return;
+	for (acquire_again(w, &b); b.n; acquire_again(w, &b)) {
+		policy_burst(w, &b, DIR_OUT);
+		outbound_fit(w, &b);
+		b.n = 0;
+	}
+}
+
+void
 outbound_burst(struct walk *w, struct burst *b)
 {
+	if (w->running)
+		outbound_held(w); /* who came first goes first */
 	if (account_read(w, b, DIR_OUT)) {
 		classify_burst(b, DIR_OUT);  /* octets -> flowkey, offsets */
 		reasm_burst(w, b, DIR_OUT);  /* whole datagrams meet policy */

@@ -2,10 +2,23 @@
  * From a packet's flow key to what becomes of it (RFC 4301 5.1 step 2, 5.2 step 3b and 4): built-ins, flow cache, SPD.
  * Whatever cannot be decided is dropped.
  */
+#include "acquire.h"
 #include "datapath.h"
-#include "events.h"
 #include "flowcache.h"
 #include "gen.h"
+
+struct flow_want {
+	const struct policy *policy;
+	const struct flowkey *key;
+};
+
+static bool
+sa_wanted(const struct sa *sa, const void *arg)
+{
+	const struct flow_want *f = arg;
+
+	return policy_sel_fits(f->policy, sa->p.sel, f->key);
+}
 
 /* Where an SA of step ${t} has to lead, for a packet from ${src} to ${dst} as it is before that step.  false: such a packet
  * cannot be protected so, because transport mode keeps its addresses and the template names others. */
@@ -29,6 +42,7 @@ policy_bundle(const struct walk *w, const struct policy *policy, const struct fl
     struct sa *sa[], struct ipaddr *src, struct ipaddr *dst)
 {
 	struct ipaddr from = k->local, to = k->remote;
+	const struct flow_want want = {policy, k};
 	unsigned i;
 
 	for (i = 0; i < policy->nsteps; i++) {
@@ -36,7 +50,8 @@ policy_bundle(const struct walk *w, const struct policy *policy, const struct fl
 		struct sa *found = NULL;
 
 		if (step_ends(t, &from, &to, src, dst))
-			found = sadb_out(w->gen->sad, t->proto, t->mode, src, dst, t->reqid);
+			found = sadb_out(w->gen->sad, t->proto, t->mode, src, dst, t->reqid,
+			    i == 0 ? sa_wanted : NULL, &want);
 		if (found == NULL)
 			break;
 		sa[i] = found;
@@ -85,26 +100,17 @@ rule_count(const struct walk *w, struct policy *policy, const struct pkt *p, enu
 	__atomic_store_n(&c->last_ms, w->now, __ATOMIC_RELAXED);
 }
 
-/* Tell the control thread which SA is wanted (RFC 4301 5.1 step 3b). */
-static void
-acquire(struct walk *w, const struct pkt *p, const struct flow *f)
+/* Ask for the SA that is wanting (RFC 4301 5.1 step 3b).  DROP_HELD: ${p} waits for it. */
+static enum drop
+ask(struct walk *w, struct pkt *p, const struct policy *policy)
 {
-	struct event ev = {
-	    .kind = EV_ACQUIRE,
-	    .dir = DIR_OUT,
-	    .drop = DROP_NO_SA,
-	    .now = w->now,
-	    .flowlabel = flow_label(p),
-	    .key = p->key,
-	};
 	struct sa *sa[POLICY_STEPS_MAX];
-	unsigned i;
+	struct ipaddr src, dst;
+	unsigned i = policy_bundle(w, policy, &p->key, sa, &src, &dst);
 
-	if (w->events == NULL ||
-	    (i = policy_bundle(w, f->policy, &p->key, sa, &ev.src, &ev.dst)) == f->policy->nsteps)
-		return;
-	ev.proto = (uint8_t)f->policy->step[i].proto;
-	events_push(w->events, &ev);
+	if (w->acquire == NULL || i == policy->nsteps) /* (it came to its end between two looks) */
+		return DROP_NO_SA;
+	return acquire_ask(w, p, &src, &dst, i);
 }
 
 static enum drop
@@ -124,9 +130,7 @@ protect_out(struct walk *w, struct pkt *p, const struct flow *f)
 		p->bypass = 1;
 		return DROP_NONE;
 	}
-	if (policy->type != FLOW_DONTACQ)
-		acquire(w, p, f);
-	return DROP_NO_SA;
+	return policy->type == FLOW_DONTACQ ? DROP_NO_SA : ask(w, p, policy);
 }
 
 /* A clear packet from the wire that matches a PROTECT rule (RFC 4301 5.2: as if it were DISCARD). */
@@ -181,9 +185,17 @@ decide(struct walk *w, struct pkt *p, enum dir dir)
 void
 policy_burst(struct walk *w, struct burst *b, enum dir dir)
 {
-	for (unsigned i = 0; i < b->n; i++)
-		if (b->p[i]->drop == DROP_NONE)
-			b->p[i]->drop = decide(w, b->p[i], dir);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct pkt *p = b->p[i];
+
+		if (p->drop == DROP_NONE)
+			p->drop = decide(w, p, dir);
+		if (p->drop != DROP_HELD) /* what waits is in w->acquire now */
+			b->p[n++] = p;
+	}
+	b->n = n;
 }
 
 /*
@@ -212,6 +224,16 @@ own_ends_fit(const struct pkt *p)
 	return true;
 }
 
+/* Each SA only for what it was made for (RFC 4301 5.2 step 4): the innermost for this packet, and none of the others for a flow. */
+static bool
+own_selectors_fit(const struct pkt *p)
+{
+	for (unsigned i = 0; i + 1 < p->nchain; i++)
+		if (p->chain[i]->p.sel)
+			return false;
+	return policy_sel_fits(p->policy, p->chain[p->nchain - 1]->p.sel, &p->key);
+}
+
 enum drop
 policy_opened(struct walk *w, struct pkt *p)
 {
@@ -221,7 +243,8 @@ policy_opened(struct walk *w, struct pkt *p)
 		return DROP_SELECTOR_MISMATCH;
 	p->policy = flow_find(w, &p->key, &scratch)->policy;
 	if (p->policy == NULL || p->policy->action != ACT_PROTECT ||
-	    !policy_sa_fits(p->policy, p->chain, p->nchain) || !own_ends_fit(p))
+	    !policy_sa_fits(p->policy, p->chain, p->nchain) || !own_ends_fit(p) ||
+	    !own_selectors_fit(p))
 		return DROP_SELECTOR_MISMATCH;
 	rule_count(w, p->policy, p, DIR_IN);
 	return DROP_NONE;

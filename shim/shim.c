@@ -240,8 +240,10 @@ shim_publish(struct shim *s, struct gen *g)
 	struct gen *old = s->gen;
 
 	__atomic_store_n(&s->gen, g, __ATOMIC_RELEASE);
-	if (s->worker)
+	if (s->worker) {
 		worker_synchronize(s->worker);
+		worker_wake(s->worker); /* packets may wait for an SA that is there now */
+	}
 	gen_free(old);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
+#include "acquire.h"
 #include "crypto.h"
 #include "edge.h"
 #include "events.h"
@@ -19,8 +20,9 @@
 #include "recent.h"
 #include "worker.h"
 
-#define POOL_SLOTS   1024 /* bursts in hand, ICMP of our own, fragments that wait */
-#define CACHE_FLOWS  262144 /* a host with 100,000 SAs in use keeps its flows; untouched pages cost nothing */
+#define POOL_SLOTS 1024 /* bursts in hand, ICMP of our own, fragments that wait */
+#define CACHE_FLOWS                                                                                \
+	262144 /* a host with 100,000 SAs in use keeps its flows; untouched pages cost nothing */
 #define EDGE_FDS_MAX 16
 #define DRAIN_BURSTS 256 /* an attacker who keeps sending must not keep a restart from happening */
 
@@ -75,6 +77,15 @@ quiesce(struct worker *w)
 	rcu_quiescent_state();
 }
 
+/* What is in force now. */
+static void
+look(struct worker *w)
+{
+	w->walk.gen = __atomic_load_n(w->env.gen, __ATOMIC_CONSUME);
+	w->walk.nexthops = __atomic_load_n(w->env.nexthops, __ATOMIC_CONSUME);
+	w->walk.mtu = __atomic_load_n(&w->mtu, __ATOMIC_RELAXED);
+}
+
 /* One burst from one side through the walk.  Number of packets, or -1: the edge is gone. */
 static int
 burst(struct worker *w, enum side side)
@@ -83,9 +94,7 @@ burst(struct worker *w, enum side side)
 	struct burst b;
 	int n;
 
-	k->gen = __atomic_load_n(w->env.gen, __ATOMIC_CONSUME);
-	k->nexthops = __atomic_load_n(w->env.nexthops, __ATOMIC_CONSUME);
-	k->mtu = __atomic_load_n(&w->mtu, __ATOMIC_RELAXED);
+	look(w);
 	n = edge_recv(side == UPPER ? w->env.upper : w->env.lower, k->pool, &b, BURST_MAX);
 	if (n <= 0)
 		return n;
@@ -134,6 +143,26 @@ send_injected(struct worker *w)
 	account_burst(&w->walk, &b, DIR_OUT);
 }
 
+/* ms until a packet has waited too long for its SA. */
+static int
+patience(const struct worker *w)
+{
+	return acquire_held(w->walk.acquire) ? acquire_left(w->walk.acquire, mono_ms()) : -1;
+}
+
+/* A new generation, or time, may be what held packets waited for. */
+static void
+go_on(struct worker *w)
+{
+	if (acquire_held(w->walk.acquire) == 0)
+		return;
+	look(w);
+	w->walk.now = mono_ms();
+	outbound_held(&w->walk);
+	tell(w);
+	quiesce(w);
+}
+
 /* Sides that epoll says are readable; blocks until there is one or an order comes. */
 static uint32_t
 wait_for_packets(struct worker *w)
@@ -145,7 +174,7 @@ wait_for_packets(struct worker *w)
 
 	__atomic_store_n(&w->rounds, w->rounds + 1, __ATOMIC_RELEASE);
 	rcu_thread_offline();
-	n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, -1);
+	n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, patience(w));
 	rcu_thread_online();
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.u32 <= LOWER) {
@@ -169,6 +198,8 @@ run(struct worker *w)
 	while (wanted(w) == WORKER_RUN) {
 		uint32_t ready = wait_for_packets(w);
 
+		if (wanted(w) == WORKER_RUN)
+			go_on(w);
 		while (ready && wanted(w) == WORKER_RUN) {
 			for (enum side s = UPPER; s <= LOWER; s++) {
 				int n;
@@ -296,6 +327,8 @@ worker_new(const struct worker_env *env)
 		goto err4;
 	if ((w->walk.recent = recent_new()) == NULL)
 		goto err5;
+	if ((w->walk.acquire = acquire_new()) == NULL)
+		goto err5;
 	if ((w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
 		goto err5;
 	pthread_mutex_init(&w->lock, NULL);
@@ -310,6 +343,7 @@ err6:
 err5:
 	recent_free(w->walk.recent);
 err4:
+	acquire_free(w->walk.acquire, w->walk.pool);
 	fragcheck_free(w->walk.fragcheck);
 	reasm_free(w->walk.reasm, w->walk.pool);
 err3:
@@ -379,6 +413,7 @@ worker_free(struct worker *w)
 	if (w->epfd >= 0)
 		close(w->epfd);
 	close(w->wake_fd);
+	acquire_free(w->walk.acquire, w->walk.pool);
 	fragcheck_free(w->walk.fragcheck);
 	recent_free(w->walk.recent);
 	reasm_free(w->walk.reasm, w->walk.pool);
@@ -426,6 +461,15 @@ worker_edge_gone(const struct worker *w)
 	gone = x->gone;
 	pthread_mutex_unlock(&x->lock);
 	return gone;
+}
+
+void
+worker_wake(struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->wake_fd, &one, sizeof one);
+
+	(void)n;
 }
 
 void

@@ -56,6 +56,9 @@ int worker_watch(struct worker *w);
 /** worker_edge_gone(w): the worker found an edge gone and parked itself; since the last worker_watch(). */
 bool worker_edge_gone(const struct worker *w);
 
+/** worker_wake(w): the worker looks at what packets wait for, also when none come. */
+void worker_wake(struct worker *w);
+
 /** worker_synchronize(w): returns when the worker uses nothing it read before the call. */
 void worker_synchronize(struct worker *w);
 

@@ -122,6 +122,8 @@ int conf_load(const char *path, const struct conf_opts *o, struct conf *c, struc
  * equal rule or SA.  Without ${keys} the key words are left out (that text then does not load). */
 void conf_print_rule(const struct policy *p, FILE *out);
 void conf_print_sa(const struct sa_params *p, bool keys, FILE *out);
+/** conf_print_for(s, out): " for proto tcp from ...", as in an SA. */
+void conf_print_for(const struct sa_selector *s, FILE *out);
 /** conf_print_builtin(b, s, out): "builtin arp type bypass". */
 void conf_print_builtin(enum builtin b, enum builtin_set s, FILE *out);
 /** conf_print(c, keys, out): all of ${c}: SAs, built-ins that were said, rules, foreign statements. */

@@ -265,7 +265,7 @@ served(const struct sa_params **v, size_t n, const struct policy *p, const struc
 	for (; lo < n && (dst.lo.af == 0 || ipaddr_cmp(&v[lo]->dst, &dst.hi) <= 0); lo++) {
 		const struct sa_params *sa = v[lo];
 
-		if (sa->proto == t->proto && (t->mode == MODE_ANY || sa->mode == t->mode) &&
+		if ((sa->sel != NULL || p->pfp == 0) && sa->proto == t->proto && (t->mode == MODE_ANY || sa->mode == t->mode) &&
 		    (t->reqid == 0 || t->reqid == sa->reqid) && iprange_has(&src, &sa->src) &&
 		    sa->dir != (dir == DIR_OUT ? SA_DIR_IN : SA_DIR_OUT))
 			return true;

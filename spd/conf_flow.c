@@ -1,6 +1,7 @@
 /*
  * flow [esp|ah [transport|tunnel] [local A] [peer A] [reqid N]] ... [in|out] [proto P] from SRC [port P] to DST [port P]
- *      [icmptype N [code N]] [mhtype N] [vlan N] [fragments whole|check] [local A] [peer A] [reqid N] [srcid S] [dstid S] [type T]
+ *      [icmptype N [code N]] [mhtype N] [vlan N] [fragments whole|check]
+ *      [pfp local remote proto ports] [local A] [peer A] [reqid N] [srcid S] [dstid S] [type T]
  *
  * The clauses behind the steps may stand in any order, each once.
  */
@@ -27,10 +28,11 @@ struct flow_line {
 	struct protos protos;
 	uint16_t vlan;
 	enum policy_frags frags;
+	uint8_t pfp;
 	char *srcid, *dstid;
 	const struct token *from_at, *to_at, *ports_at, *types_at;
 	bool icmp; /* types are of ICMP, else of the Mobility Header */
-	bool said_dir, said_proto, said_type, said_vlan, said_types, said_frags, said_ids[2], said_port[2];
+	bool said_dir, said_proto, said_type, said_vlan, said_types, said_frags, said_pfp, said_ids[2], said_port[2];
 };
 
 /* local, peer, reqid of ${s}: 1 read, 0 something else stands there, -1 reported. */
@@ -274,7 +276,9 @@ clause(struct parser *p, struct flow_line *f)
 	} else if (token_accept(p, "fragments")) {
 		if ((rc = conf_once(p, t, &f->said_frags)) == 0)
 			rc = fragments(p, f);
-	} else if (token_accept(p, "srcid"))
+	} else if (token_accept(p, "pfp"))
+		rc = conf_once(p, t, &f->said_pfp) == -1 ? -1 : conf_pfp(p, &f->pfp);
+	else if (token_accept(p, "srcid"))
 		rc = word_id(p, t, &f->said_ids[0], &f->srcid);
 	else if (token_accept(p, "dstid"))
 		rc = word_id(p, t, &f->said_ids[1], &f->dstid);
@@ -386,6 +390,7 @@ rule(struct parser *p, const struct flow_line *f, const struct iprange *from,
 	s->remote = in ? *from : *to;
 	s->vlan = f->vlan;
 	r->frags = (uint8_t)f->frags;
+	r->pfp = f->pfp;
 	if (f->protos.n > 0 && !f->protos.p[proto].any) {
 		s->proto_any = false;
 		s->proto_opaque = f->protos.p[proto].opaque;
@@ -478,7 +483,7 @@ conf_flow(struct parser *p, const struct token *first)
 	if (token_peek(p)->kind != TOKEN_END) {
 		conf_error(p, token_peek(p),
 		    "proto, from, to, port, in, out, local, peer, reqid, icmptype, vlan, "
-		    "fragments, srcid, dstid or type",
+		    "fragments, pfp, srcid, dstid or type",
 		    "this is no part of a flow");
 		goto out;
 	}

@@ -183,6 +183,11 @@ int conf_flow(struct parser *p, const struct token *first);
 int conf_sa(struct parser *p, const struct token *first, enum ipsec_proto proto);
 int conf_foreign(struct parser *p, const struct token *first, const char *kind);
 
+/* conf_for.c: what stands behind `for` of an SA and `pfp` of a flow.  0; -1 reported. */
+int conf_for(struct parser *p, struct sa_selector *s);
+int conf_pfp(struct parser *p, uint8_t *pfp);
+void conf_print_pfp(uint8_t pfp, FILE *out);
+
 /** conf_quote(s, out): a string in quotes, so that reading it gives ${s}.  conf_print.c. */
 void conf_quote(const char *s, FILE *out);
 

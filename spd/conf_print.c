@@ -168,6 +168,8 @@ print_rule(const struct policy *p, enum style style, FILE *out)
 		if (t->reqid != 0)
 			fprintf(out, " reqid %" PRIu32, t->reqid);
 	}
+	if (p->action == ACT_PROTECT)
+		conf_print_pfp(p->pfp, out);
 	print_id("srcid", p->srcid, style, out);
 	print_id("dstid", p->dstid, style, out);
 	fprintf(out, " type %s\n", flow_type_name((enum flow_type)p->type));
@@ -257,6 +259,8 @@ print_options(const struct sa_params *p, FILE *out)
 		fprintf(out, " dscp %d", p->dscp);
 	print_lifetime("soft", &p->soft, out);
 	print_lifetime("hard", &p->hard, out);
+	if (p->sel != NULL)
+		conf_print_for(p->sel, out);
 }
 
 static void

@@ -1,7 +1,7 @@
 /*
  * esp|ah [transport|tunnel] [in|out] from A to B spi X[:Y] [auth NAME] [enc NAME] [weak] [authkey K[:K]] [enckey K[:K]]
  *      [reqid N] [esn] [replay N] [udpencap S:D] [follow] [keepalive N] [tfc N] [ahpad 4|8] [df copy|set|clear] [ecn on|off]
- *      [dscp copy|N] [lifetime soft|hard N UNIT] ...
+ *      [dscp copy|N] [lifetime soft|hard N UNIT] ... [for [proto P] from SRC [port P] to DST [port P]]
  *
  * The clauses behind the mode may stand in any order.  X:Y makes a pair: X from A to B, outbound, and Y back, inbound.
  */
@@ -21,7 +21,8 @@ struct sa_line {
 	struct hosts from, to;
 	uint32_t spi_in; /* 0: one half only */
 	struct keys enc, auth;
-	bool said[20]; /* by row of options[] */
+	struct sa_selector sel;
+	bool said[21]; /* by row of options[] */
 	bool said_dir;
 };
 
@@ -389,6 +390,14 @@ opt_lifetime(struct parser *p, struct sa_line *l)
 }
 
 static int
+opt_for(struct parser *p, struct sa_line *l)
+{
+	if (conf_for(p, &l->sel) == -1)
+		return -1;
+	return (l->p.sel = sa_selector_new(&l->sel)) != NULL ? 0 : conf_nomem(p);
+}
+
+static int
 opt_comp(struct parser *p, struct sa_line *l)
 {
 	return conf_error(p, token_peek(p), "leave comp out", "%s does not compress",
@@ -425,11 +434,12 @@ static const struct {
     {"ecn", opt_ecn, false},
     {"dscp", opt_dscp, false},
     {"lifetime", opt_lifetime, true},
+    {"for", opt_for, false},
     {"comp", opt_comp, true},
     {"bundle", opt_bundle, true},
 };
 #define NOPTIONS (sizeof options / sizeof options[0])
-_Static_assert(NOPTIONS <= 20, "sa_line.said has a place for each option");
+_Static_assert(NOPTIONS <= 21, "sa_line.said has a place for each option");
 
 /* One clause: 1 read, 0 none, -1 reported. */
 static int
@@ -558,7 +568,8 @@ add(struct parser *p, const struct sa_line *l, const struct sa_params *sa)
 static int
 one(struct parser *p, const struct sa_line *l, const struct ipaddr *a, const struct ipaddr *b)
 {
-	struct sa_params sa = l->p; /* borrows the secrets */
+	struct sa_params sa = l->p; /* borrows the secrets and the selector */
+	int rc;
 
 	sa.src = *a;
 	sa.dst = *b;
@@ -578,7 +589,17 @@ one(struct parser *p, const struct sa_line *l, const struct ipaddr *a, const str
 	sa.authkey = l->auth.in;
 	sa.encap_sport = l->p.encap_dport; /* as the peer sends */
 	sa.encap_dport = l->p.encap_sport;
-	return add(p, l, &sa);
+	if (sa.sel != NULL) {
+		struct sa_selector back = l->sel;
+
+		sa_selector_swap(&back);
+		if ((sa.sel = sa_selector_new(&back)) == NULL)
+			return conf_nomem(p);
+	}
+	rc = add(p, l, &sa);
+	if (sa.sel != NULL)
+		sa_selector_unref(sa.sel);
+	return rc;
 }
 
 static int
@@ -637,6 +658,7 @@ conf_sa(struct parser *p, const struct token *first, enum ipsec_proto proto)
 	secret_unref(l.enc.in);
 	secret_unref(l.auth.out);
 	secret_unref(l.auth.in);
+	sa_selector_unref(l.p.sel);
 	free(l.from.r);
 	free(l.to.r);
 	return rc;

@@ -72,13 +72,13 @@ template_eq(const struct sa_template *a, const struct sa_template *b)
 bool
 policy_eq(const struct policy *a, const struct policy *b)
 {
-	if (a->dirs != b->dirs || a->frags != b->frags || a->action != b->action || a->type != b->type ||
-	    !selector_eq(&a->sel, &b->sel) || !text_eq(a->srcid, b->srcid) ||
+	if (a->dirs != b->dirs || a->frags != b->frags || a->action != b->action ||
+	    a->type != b->type || !selector_eq(&a->sel, &b->sel) || !text_eq(a->srcid, b->srcid) ||
 	    !text_eq(a->dstid, b->dstid))
 		return false;
 	if (a->action != ACT_PROTECT) /* what it would be protected by means nothing then */
 		return true;
-	if (a->nsteps != b->nsteps)
+	if (a->nsteps != b->nsteps || a->pfp != b->pfp)
 		return false;
 	for (unsigned i = 0; i < a->nsteps; i++)
 		if (!template_eq(&a->step[i], &b->step[i]))
@@ -175,6 +175,8 @@ policy_check(const struct policy *p)
 		return why;
 	if (p->nsteps > POLICY_STEPS_MAX)
 		return "too many SAs in a bundle, at most 4";
+	if (p->pfp && p->action != ACT_PROTECT)
+		return "pfp says how SAs are made, and this rule needs none";
 	if (p->action != ACT_PROTECT)
 		return NULL;
 	if (p->nsteps == 0)
@@ -182,10 +184,42 @@ policy_check(const struct policy *p)
 	for (unsigned i = 0; i < p->nsteps; i++)
 		if ((why = template_check(&p->step[i], &p->sel, i == 0)))
 			return why;
+	if (p->pfp && p->nsteps > 1)
+		return "pfp goes with one SA, not with a bundle";
 	if (p->step[0].mode == MODE_TRANSPORT &&
 	    (p->frags == FRAGS_CHECK || policy_names_fragments(p)))
 		return "transport mode protects whole datagrams, no fragments: use tunnel";
 	return NULL;
+}
+
+/* Ports of ICMP and the like are no ports: there is nothing to take from such a packet. */
+static bool
+port_exact(const struct sa_ports *s, const struct flowkey *k, uint16_t v)
+{
+	return k->ports != PORTS_PORTS || (!s->any && s->lo == v && s->hi == v);
+}
+
+bool
+policy_sel_fits(const struct policy *p, const struct sa_selector *sel, const struct flowkey *k)
+{
+	bool out = k->dir == DIR_OUT;
+	const struct ipaddr *src = out ? &k->local : &k->remote,
+			    *dst = out ? &k->remote : &k->local;
+	const struct iprange *local, *remote;
+	uint16_t sport = out ? k->lport : k->rport, dport = out ? k->rport : k->lport;
+
+	if (sel == NULL)
+		return p->pfp == 0;
+	if (!sa_selector_has(
+		sel, src, dst, k->opaque ? -1 : k->proto, k->ports == PORTS_PORTS, sport, dport))
+		return false;
+	local = out ? &sel->src : &sel->dst;
+	remote = out ? &sel->dst : &sel->src;
+	return (!(p->pfp & PFP_LOCAL) || iprange_single(local)) &&
+	       (!(p->pfp & PFP_REMOTE) || iprange_single(remote)) &&
+	       (!(p->pfp & PFP_PROTO) || !sel->proto_any) &&
+	       (!(p->pfp & PFP_PORTS) ||
+		   (port_exact(&sel->sport, k, sport) && port_exact(&sel->dport, k, dport)));
 }
 
 bool

@@ -22,6 +22,9 @@ enum flow_type { FLOW_REQUIRE, FLOW_USE, FLOW_ACQUIRE, FLOW_DONTACQ, FLOW_BYPASS
 /* Fragments under a rule (RFC 4301 7): put together before policy looks at them, or checked one by one. */
 enum policy_frags { FRAGS_WHOLE, FRAGS_CHECK };
 
+/* What an SA made for this rule takes from the packet, not from the rule (populate from packet, RFC 4301 4.4.1.2). */
+enum policy_pfp { PFP_LOCAL = 1, PFP_REMOTE = 2, PFP_PROTO = 4, PFP_PORTS = 8 };
+
 /* One SA a packet must pass.  Outbound steps are applied in this order, so the last is outermost. */
 struct sa_template {
 	enum ipsec_proto proto;
@@ -41,6 +44,7 @@ struct policy {
 	uint8_t type;              /* enum flow_type */
 	uint8_t nsteps;
 	uint8_t frags;             /* enum policy_frags */
+	uint8_t pfp;               /* enum policy_pfp, or'ed */
 	struct sa_template step[POLICY_STEPS_MAX];
 	struct policy_counters count[2]; /* by enum dir */
 
@@ -61,6 +65,10 @@ policy_names_fragments(const struct policy *p)
 {
 	return p->sel.lmatch == MATCH_OPAQUE || p->sel.rmatch == MATCH_OPAQUE || p->sel.proto_opaque;
 }
+
+/** policy_sel_fits(p, sel, k): ${sel} (NULL: all) is what the innermost SA is for, source and destination as packets of direction k->dir have
+ * them.  Is the packet among it, and is it as narrow as ${p}'s PFP flags ask? */
+bool policy_sel_fits(const struct policy *p, const struct sa_selector *sel, const struct flowkey *k);
 
 /** policy_eq(a, b): same rule (counters apart)? */
 bool policy_eq(const struct policy *a, const struct policy *b);

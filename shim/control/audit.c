@@ -1,9 +1,12 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "acquire.h"
 #include "audit.h"
+#include "conf.h"
 #include "log.h"
 #include "mono.h"
+#include "wipebuf.h"
 
 struct audit {
 	void (*tell)(void *ctx, const char *json);
@@ -68,7 +71,9 @@ audit_line(const struct event *ev, char *buf, size_t cap)
 	const char *proto = protocol(ev->proto);
 	char sa[80] = "", next[80] = "", what[120] = "";
 
-	if (proto)
+	if (proto && ev->kind == EV_ACQUIRE)
+		snprintf(sa, sizeof sa, " %s", proto);
+	else if (proto)
 		snprintf(sa, sizeof sa, " %s spi 0x%08x seq %llu", proto, ev->spi,
 		    (unsigned long long)ev->seq);
 	if (is_packet(ev) && !protocol(ev->key.proto))
@@ -161,6 +166,57 @@ audit_event(struct audit *a, const struct event *ev)
 		to_log(a, ev);
 	if (a->tell)
 		tell(a, to_json(ev));
+}
+
+/* The SA that is wanted, as an operator would write it but for SPI and keys, which are the key daemon's to choose. */
+static json_t *
+request(const struct event *ev, const struct policy *p)
+{
+	const struct sa_template *t = &p->step[ev->step];
+	const char *mode = t->mode == MODE_TRANSPORT ? "transport" : "tunnel";
+	char src[IPADDR_STRLEN], dst[IPADDR_STRLEN];
+	struct wipebuf text = {0};
+	struct sa_selector sel;
+	FILE *out;
+	json_t *j;
+
+	if ((out = wipebuf_open(&text)) == NULL)
+		return NULL;
+	acquire_selectors(p, &ev->key, &sel);
+	fprintf(out, "%s %s from %s to %s", protocol(ev->proto), mode, ipaddr_print(&ev->src, src),
+	    ipaddr_print(&ev->dst, dst));
+	if (t->reqid)
+		fprintf(out, " reqid %u", t->reqid);
+	if (p->pfp)
+		conf_print_for(&sel, out);
+	fclose(out);
+	j = json_pack("{s:s%, s:s, s:I}", "text", text.text, text.len, "mode", mode, "reqid",
+	    (json_int_t)t->reqid);
+	wipebuf_free(&text);
+	if (p->srcid)
+		json_object_set_new(j, "srcid", json_string(p->srcid));
+	if (p->dstid)
+		json_object_set_new(j, "dstid", json_string(p->dstid));
+	return j;
+}
+
+void
+audit_acquire(struct audit *a, const struct event *ev, const struct policy *policy)
+{
+	json_t *j, *wanted;
+
+	if (!policy || ev->step >= policy->nsteps || (wanted = request(ev, policy)) == NULL) {
+		audit_event(a, ev);
+		return;
+	}
+	to_log(a, ev);
+	j = to_json(ev);
+	json_object_del(j, "spi"); /* nobody has chosen them yet */
+	json_object_del(j, "seq");
+	json_object_set_new(j, "text",
+	    json_sprintf("acquire %s", json_string_value(json_object_get(wanted, "text"))));
+	json_object_set_new(j, "request", wanted);
+	tell(a, j);
 }
 
 void

@@ -15,6 +15,7 @@
 
 /* Opaque types. */
 struct audit;
+struct policy;
 
 /** audit_new(tell, ctx): ${tell} gets each event as one JSON document and as one line, for monitors; may be NULL.  NULL and ENOMEM. */
 struct audit *audit_new(void (*tell)(void *ctx, const char *json), void *ctx);
@@ -22,6 +23,9 @@ void audit_free(struct audit *a);
 
 /** audit_event(a, ev): logs and tells. */
 void audit_event(struct audit *a, const struct event *ev);
+
+/** audit_acquire(a, ev, policy): the same for an ACQUIRE; ${policy}: the rule that wants the SA, NULL: no longer known. */
+void audit_acquire(struct audit *a, const struct event *ev, const struct policy *policy);
 
 /** audit_note(a, name, detail): something of the bump itself ("link", "up"): tells, does not log. */
 void audit_note(struct audit *a, const char *name, const char *detail);

@@ -2,6 +2,7 @@
 #include "bump.h"
 #include "events.h"
 #include "expiry.h"
+#include "gen.h"
 #include "mono.h"
 #include "nexthop_keeper.h"
 #include "peer.h"
@@ -41,7 +42,11 @@ bump_heard(struct bump *b)
 		else if (ev.kind == EV_PEER && peer_moved(b->shim, &ev))
 			nexthop_keeper_retarget(b->hops);
 		ended |= ev.kind == EV_SA_HARD;
-		audit_event(b->audit, &ev);
+		if (ev.kind == EV_ACQUIRE)
+			audit_acquire(
+			    b->audit, &ev, spd_lookup(shim_gen(b->shim)->spd, &ev.key, NULL));
+		else
+			audit_event(b->audit, &ev);
 	}
 	if (shim_events_lost(b->shim) != b->events_lost) {
 		b->events_lost = shim_events_lost(b->shim);

@@ -179,6 +179,15 @@ encap(json_t *j, const struct sa *sa)
 		 : json_null());
 }
 
+/* What it is for: "proto tcp from ... to ...". */
+static json_t *
+traffic(const struct sa_selector *sel, FILE *out, struct wipebuf *text)
+{
+	conf_print_for(sel, out);
+	fputc('\n', out); /* statement() takes it off */
+	return statement(text);
+}
+
 static json_t *
 one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t now)
 {
@@ -199,6 +208,7 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t
 	json_object_set_new(j, "enc", sa->p.enc ? json_string(sa->p.enc->name) : json_null());
 	json_object_set_new(j, "auth", sa->p.auth ? json_string(sa->p.auth->name) : json_null());
 	json_object_set_new(j, "reqid", number(sa->p.reqid));
+	json_object_set_new(j, "for", sa->p.sel ? traffic(sa->p.sel, out, text) : json_null());
 	json_object_set_new(j, "esn", json_boolean(sa->p.esn));
 	json_object_set_new(j, "replay", number(sa->p.replay));
 	json_object_set_new(j, "state",

@@ -5,6 +5,7 @@
 #define BITS_TEST_PAIR_H
 
 #include <stdlib.h>
+#include "acquire.h"
 #include "crypto.h"
 #include "edge.h"
 #include "events.h"
@@ -112,6 +113,7 @@ host_init(struct host *h)
 	h->w.reasm = reasm_new();
 	h->w.fragcheck = fragcheck_new(42);
 	h->w.recent = recent_new();
+	h->w.acquire = acquire_new();
 	h->w.events = events_new(256);
 	h->w.stats = &h->stats;
 	h->w.rng = rng_system();
@@ -124,6 +126,7 @@ static inline void
 host_fini(struct host *h)
 {
 	fragcheck_free(h->w.fragcheck);
+	acquire_free(h->w.acquire, h->w.pool);
 	reasm_free(h->w.reasm, h->w.pool);
 	recent_free(h->w.recent);
 	assert_int_equal(pktpool_left(h->w.pool), 512); /* every packet is back */
@@ -277,7 +280,7 @@ host_balance(const struct host *h)
 			out += s->drop[d][r];
 		in += s->made[d];
 		if (in != out)
-			assert_int_equal(in, out + reasm_held(h->w.reasm));
+			assert_int_equal(in, out + reasm_held(h->w.reasm) + acquire_held(h->w.acquire));
 	}
 }
 

@@ -167,6 +167,8 @@ random_rule(void)
 			    .proto = IPSEC_ESP, .mode = MODE_TUNNEL, .peer = random_addr(af)};
 		}
 	}
+	if (p->nsteps == 1 && p->action == ACT_PROTECT)
+		p->pfp = (uint8_t)rnd(16);
 	if (p->action != ACT_PROTECT || p->step[0].mode == MODE_TUNNEL)
 		p->frags = (uint8_t)rnd(2);
 	if (rnd(4) == 0)
@@ -222,6 +224,37 @@ random_lifetime(struct lifetime *l)
 		l->ms = 1000 * (uint64_t)(1 + rnd(1u << 30));
 }
 
+static struct sa_ports
+random_for_ports(void)
+{
+	struct sa_ports p = {.any = rnd(3) == 0};
+
+	if (!p.any) {
+		p.lo = (uint16_t)rnd(65536);
+		p.hi = (uint16_t)(p.lo + rnd(65536u - p.lo));
+	}
+	return p;
+}
+
+/* What `for` names, or NULL. */
+static struct sa_selector *
+random_for(uint8_t af)
+{
+	struct sa_selector s = {.proto_any = rnd(3) == 0, .sport.any = true, .dport.any = true};
+
+	if (rnd(3) != 0)
+		return NULL;
+	s.src = random_range(af);
+	s.dst = random_range(af);
+	if (!s.proto_any)
+		s.proto = (uint8_t)rnd(256);
+	if (!s.proto_any && proto_has_ports(s.proto)) {
+		s.sport = random_for_ports();
+		s.dport = random_for_ports();
+	}
+	return sa_selector_new(&s);
+}
+
 static void
 random_sa(struct sa_params *p)
 {
@@ -259,6 +292,7 @@ random_sa(struct sa_params *p)
 		p->dscp = rnd(2) ? -1 : (int16_t)rnd(64);
 		random_lifetime(&p->soft);
 		random_lifetime(&p->hard);
+		p->sel = random_for(af);
 		if (sa_params_check(p) == NULL)
 			return;
 		sa_params_fini(p); /* such as GMAC of AH in ESP */

@@ -74,7 +74,7 @@ empty(void **state)
 	assert_int_equal(sadb_count(db), 0);
 	assert_null(sadb_at(db, 0));
 	assert_null(sadb_in(db, IPSEC_ESP, 0x1000, &a));
-	assert_null(sadb_out(db, IPSEC_ESP, MODE_TUNNEL, &any, &a, 0));
+	assert_null(sadb_out(db, IPSEC_ESP, MODE_TUNNEL, &any, &a, 0, NULL, NULL));
 	sadb_free(db);
 	sadb_free(NULL);
 }
@@ -154,7 +154,7 @@ outbound_first_usable_in_order(void **state)
 	s[4]->p.mode = MODE_TRANSPORT;
 	struct sadb *db = take(s, 8);
 
-#define OUT(src, dst, reqid) sadb_out(db, IPSEC_ESP, MODE_TUNNEL, src, dst, reqid)
+#define OUT(src, dst, reqid) sadb_out(db, IPSEC_ESP, MODE_TUNNEL, src, dst, reqid, NULL, NULL)
 	assert_ptr_equal(OUT(&me, &peer, 0), s[1]);
 	assert_ptr_equal(OUT(&any, &peer, 0), s[1]);
 	assert_ptr_equal(OUT(&me, &peer, 7), s[1]);
@@ -163,11 +163,11 @@ outbound_first_usable_in_order(void **state)
 	assert_ptr_equal(OUT(&any, &other, 0), s[6]);
 	assert_ptr_equal(OUT(&any, &other, 7), s[6]);
 	assert_null(OUT(&any, &peer, 8)); /* that one is transport mode */
-	assert_ptr_equal(sadb_out(db, IPSEC_ESP, MODE_TRANSPORT, &me, &peer, 8), s[4]);
-	assert_ptr_equal(sadb_out(db, IPSEC_ESP, MODE_TRANSPORT, &any, &peer, 0), s[4]);
-	assert_null(sadb_out(db, IPSEC_ESP, MODE_TRANSPORT, &me, &peer, 7));
-	assert_ptr_equal(sadb_out(db, IPSEC_AH, MODE_TUNNEL, &me, &peer, 0), s[5]);
-	assert_null(sadb_out(db, IPSEC_AH, MODE_TUNNEL, &me, &peer, 7));
+	assert_ptr_equal(sadb_out(db, IPSEC_ESP, MODE_TRANSPORT, &me, &peer, 8, NULL, NULL), s[4]);
+	assert_ptr_equal(sadb_out(db, IPSEC_ESP, MODE_TRANSPORT, &any, &peer, 0, NULL, NULL), s[4]);
+	assert_null(sadb_out(db, IPSEC_ESP, MODE_TRANSPORT, &me, &peer, 7, NULL, NULL));
+	assert_ptr_equal(sadb_out(db, IPSEC_AH, MODE_TUNNEL, &me, &peer, 0, NULL, NULL), s[5]);
+	assert_null(sadb_out(db, IPSEC_AH, MODE_TUNNEL, &me, &peer, 7, NULL, NULL));
 	assert_null(OUT(&other, &peer, 0));
 	assert_null(OUT(&any, &me, 0));
 	assert_null(OUT(&any, &peer, 10));
@@ -253,7 +253,7 @@ against_a_plain_search(void **state)
 					out = s[i];
 			}
 			assert_ptr_equal(sadb_in(db, proto, spi, &dst), in);
-			assert_ptr_equal(sadb_out(db, proto, mode, &src, &dst, reqid), out);
+			assert_ptr_equal(sadb_out(db, proto, mode, &src, &dst, reqid, NULL, NULL), out);
 		}
 		sadb_free(db);
 	}
@@ -330,7 +330,7 @@ many(void **state)
 				const struct sa_params *p = &s[i]->p;
 				struct sa *in = sadb_in(db, p->proto, p->spi, &p->dst);
 				struct sa *out =
-				    sadb_out(db, p->proto, p->mode, &p->src, &p->dst, p->reqid);
+				    sadb_out(db, p->proto, p->mode, &p->src, &p->dst, p->reqid, NULL, NULL);
 
 				assert_ptr_equal(in, shape == 2 ? NULL : s[i]);
 				if (shape == 1 || shape == 2)
