@@ -251,6 +251,7 @@ equality(void **state)
 	DIFFERS(b.hard.packets = 1);
 	DIFFERS(b.hard.octets = 1);
 	DIFFERS(b.hard.ms = 1);
+	DIFFERS(b.sel = (struct sa_selector *)&(struct sa_selector){.refs = 2, .proto_any = true});
 	sa_params_copy(&b, &a);
 	REKEY(enckey, key(16, 0x11)); /* the same octets elsewhere */
 	b.dir = SA_DIR_IN;
