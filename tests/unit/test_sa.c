@@ -212,6 +212,7 @@ static void
 equality(void **state)
 {
 	struct sa_params a = esp("aes-128", 16, "hmac-sha1", 20), b;
+	const struct sa_selector all = {.proto_any = true};
 
 #define DIFFERS(stmt)                                                                              \
 	do {                                                                                       \
@@ -251,7 +252,7 @@ equality(void **state)
 	DIFFERS(b.hard.packets = 1);
 	DIFFERS(b.hard.octets = 1);
 	DIFFERS(b.hard.ms = 1);
-	DIFFERS(b.sel = (struct sa_selector *)&(struct sa_selector){.refs = 2, .proto_any = true});
+	DIFFERS(b.sel = sa_selector_new(&all));
 	sa_params_copy(&b, &a);
 	REKEY(enckey, key(16, 0x11)); /* the same octets elsewhere */
 	b.dir = SA_DIR_IN;
