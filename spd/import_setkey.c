@@ -498,7 +498,7 @@ read_requests(struct import *im, struct policy *r)
 {
 	const struct word *first = import_peek(im), *w;
 	unsigned uses = 0;
-	bool use;
+	bool use = false;
 
 	r->action = ACT_PROTECT;
 	r->type = FLOW_REQUIRE;
@@ -562,7 +562,7 @@ add_policy(struct import *im, const struct word *at)
 	struct policy *r;
 	struct end src, dst, *local, *remote;
 	struct selector any, *s;
-	uint32_t priority;
+	uint32_t priority = 0;
 	bool fwd;
 
 	skip_flags(im);
