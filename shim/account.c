@@ -43,11 +43,12 @@ account_burst(struct walk *w, struct burst *b, enum dir dir)
 		struct pkt *p = b->p[i];
 
 		if (p->drop == DROP_NONE) {
-			stats_add(p->bypass ? &s->bypassed[dir] : &s->protected_[dir], 1);
-			stats_add(&s->sent[dir].packets, 1);
-			stats_add(&s->sent[dir].octets, p->len);
+			stats_add(
+			    p->bypass ? &s->bypassed[dir] : &s->protected_[dir], pkt_count(p));
+			stats_add(&s->sent[dir].packets, pkt_count(p));
+			stats_add(&s->sent[dir].octets, pkt_octets(p));
 		} else {
-			stats_add(&s->drop[dir][p->drop], 1);
+			stats_add(&s->drop[dir][p->drop], pkt_count(p));
 			if (w->events && drop_audit(p->drop))
 				account_audit(w, p, dir);
 		}
@@ -61,14 +62,15 @@ account_burst(struct walk *w, struct burst *b, enum dir dir)
 bool
 account_read(struct walk *w, struct burst *b, enum dir dir)
 {
-	uint64_t octets = 0;
+	uint64_t packets = 0, octets = 0;
 
 	for (unsigned i = 0; i < b->n; i++) {
-		octets += b->p[i]->len;
+		packets += pkt_count(b->p[i]);
+		octets += pkt_octets(b->p[i]);
 		if (!w->running && b->p[i]->drop == DROP_NONE)
 			b->p[i]->drop = DROP_NOT_RUNNING;
 	}
-	stats_add(&w->stats->read[dir].packets, b->n);
+	stats_add(&w->stats->read[dir].packets, packets);
 	stats_add(&w->stats->read[dir].octets, octets);
 	stats_add(&w->stats->bursts[dir], 1);
 	return w->running;

@@ -7,6 +7,7 @@
  *   outbound.c   1 classify          octets -> flowkey, offsets     inbound.c   8 deliver
  *                2 policy            flow cache, SPD                            7 policy check after opening
  *                3 choose SAs        or acquire and wait                        6 classify what came out, again from 2
+ *                  cut               super-frames, into packets that fit
  *                4 fit               too big: ICMP to the host, or fragments    5 replay window moves
  *                5 seal              ESP/AH, once per step of the bundle        4 open: ICV, decrypt
  *                6 address           link address of a tunnel's next hop        3 replay check
@@ -158,6 +159,9 @@ void esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 
 /* udpencap.c (RFC 3948) */
 
+/** udpencap_port(w, p): is ${p} (classified, inbound) UDP to a port that an SA of ours uses? */
+bool udpencap_port(const struct walk *w, const struct pkt *p);
+
 /** udpencap_is(w, p): is ${p} (classified, inbound) ESP in UDP to a port that an SA of ours uses?  False also for IKE behind the non-ESP
  * marker, which is ordinary traffic, and for a keepalive, whose drop is set. */
 bool udpencap_is(const struct walk *w, struct pkt *p);
@@ -192,6 +196,18 @@ uint32_t ip_bare(uint8_t *h, const struct ipaddr *src, const struct ipaddr *dst,
 
 /** ip_finish(p): sets the outer IP header's length to the frame's, and the IPv4 checksum. */
 void ip_finish(struct pkt *p);
+
+/* gso.c */
+
+struct emit;
+
+/** gso_burst(w, b, dir, emit): each packet of ${b} that has met policy goes to ${emit}: a super-frame, and a checksum that its sender left to
+ * others, as it is where it passes without a transform, fits, and the edge it leaves by takes it so; else cut into packets, of
+ * TCP no larger than what fits after protection, each with its checksum. */
+void gso_burst(struct walk *w, struct burst *b, enum dir dir, struct emit *emit);
+
+/** gso_encap_burst(w, b, emit): inbound, classified: super-frames that may hold ESP in UDP are cut, anything else goes to ${emit} as it is. */
+void gso_encap_burst(struct walk *w, struct burst *b, struct emit *emit);
 
 /* pmtu.c */
 
@@ -282,6 +298,10 @@ emit_end(struct emit *e)
  * cksum_fold(sum): the checksum, as a host order value to put16(). */
 uint64_t cksum_add(uint64_t sum, const uint8_t *octets, size_t len);
 uint16_t cksum_fold(uint64_t sum);
+/** cksum_copy(to, octets, len): copies, and returns what cksum_add(0, octets, len) would.  The places do not overlap. */
+uint64_t cksum_copy(uint8_t *restrict to, const uint8_t *restrict octets, size_t len);
+/** cksum_pseudo(ip, proto, len): sum of the pseudo header of ${len} octets behind the IP header at ${ip}. */
+uint64_t cksum_pseudo(const uint8_t *ip, uint8_t proto, uint32_t len);
 /** cksum_ip4(h, hlen): checksum of an IPv4 header whose checksum field counts as zero; host order value to put16(). */
 uint16_t cksum_ip4(const uint8_t *h, size_t hlen);
 /** cksum_l4(ip, proto, l4, len): checksum of ${len} octets at ${l4}, whose checksum field is zero, with the pseudo header of the IP header at ${ip}

@@ -6,24 +6,46 @@
 #include "gen.h"
 #include "sa.h"
 
+static void inbound_rest(struct walk *w, struct burst *b);
 static bool inbound_find(struct walk *w, struct burst *b);
 static void inbound_open(struct walk *w, struct burst *b);
 static void inbound_policy(struct walk *w, struct burst *b);
+static void inbound_send(struct walk *w, struct burst *b);
 
 void
 inbound_burst(struct walk *w, struct burst *b)
 {
+	struct emit e = {.w = w, .rest = inbound_rest};
+
 	if (account_read(w, b, DIR_IN)) {
-		classify_burst(b, DIR_IN);   /* octets -> flowkey, offsets */
-		reasm_burst(w, b, DIR_IN);   /* ESP and AH want whole packets */
-		while (inbound_find(w, b)) { /* has an SA: */
-			inbound_open(w,
-			    b); /* replay check, ICV, decrypt, window; what came out is classified */
-			reasm_burst(w, b, DIR_IN); /* a tunnel may carry fragments */
-		}
-		inbound_policy(w, b); /* opened: is it what its SA is for?  clear: may it be? */
-		edge_send(w->upper, b);
+		classify_burst(b, DIR_IN); /* octets -> flowkey, offsets */
+		gso_encap_burst(
+		    w, b, &e); /* ESP in UDP: packet by packet; then on by inbound_rest() */
+	} else {
+		account_burst(w, b, DIR_IN);
 	}
+}
+
+static void
+inbound_rest(struct walk *w, struct burst *b)
+{
+	struct emit e = {.w = w, .rest = inbound_send};
+
+	reasm_burst(w, b, DIR_IN);   /* ESP and AH want whole packets */
+	while (inbound_find(w, b)) { /* has an SA: */
+		inbound_open(
+		    w, b); /* replay check, ICV, decrypt, window; what came out is classified */
+		reasm_burst(w, b, DIR_IN); /* a tunnel may carry fragments */
+	}
+	inbound_policy(w, b); /* opened: is it what its SA is for?  clear: may it be? */
+	gso_burst(w, b, DIR_IN,
+	    &e); /* clear super-frames the host does not take; then on by inbound_send() */
+}
+
+static void
+inbound_send(struct walk *w, struct burst *b)
+{
+	edge_send(w->upper, b);
 	account_burst(w, b, DIR_IN);
 }
 
@@ -47,6 +69,8 @@ inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t 
 		p->drop = DROP_RUNT;
 		return;
 	}
+	p->todo =
+	    (struct vnet){0}; /* of the header that goes; what is inside was summed by its sender */
 	p->ipsec = (uint16_t)at;
 	p->spi = get32(h + (proto == IPSEC_AH ? 4 : 0));
 	/* As it stands there; with ESN the transform finds the whole.  Audit wants it also where no SA is found. */

@@ -293,7 +293,7 @@ main(int argc, char **argv)
 	log_init("bitsd", true, d.o.verbose, d.o.debug);
 	harden();
 	no = (struct nic_opts){
-	    .name = d.o.nic, .netns = d.o.netns, .state_dir = d.o.state_dir, .stay = d.o.stay};
+	    .name = d.o.nic, .netns = d.o.netns, .state_dir = d.o.state_dir, .stay = d.o.stay, .no_offload = d.o.no_offload};
 	if (geteuid() != 0 && !d.o.check)
 		fatalx("must be root: it takes a NIC over");
 	if (!d.o.foreground && !d.o.dissolve && !d.o.check)

@@ -9,6 +9,7 @@
 #include "recent.h"
 #include "sa.h"
 
+static void outbound_super(struct walk *w, struct burst *b);
 static void outbound_fit(struct walk *w, struct burst *b);
 static void outbound_seal(struct walk *w, struct burst *b);
 static void outbound_address(struct walk *w, struct burst *b);
@@ -24,7 +25,7 @@ outbound_held(struct walk *w)
 		return;
 	for (acquire_again(w, &b); b.n; acquire_again(w, &b)) {
 		policy_burst(w, &b, DIR_OUT);
-		outbound_fit(w, &b);
+		outbound_super(w, &b);
 		b.n = 0;
 	}
 }
@@ -38,10 +39,19 @@ outbound_burst(struct walk *w, struct burst *b)
 		classify_burst(b, DIR_OUT);  /* octets -> flowkey, offsets */
 		reasm_burst(w, b, DIR_OUT);  /* whole datagrams meet policy */
 		policy_burst(w, b, DIR_OUT); /* -> bypass, or SAs, or a drop */
-		outbound_fit(w, b); /* too big: ICMP or fragments; then on by outbound_rest() */
+		outbound_super(w, b);	     /* super-frames: cut; then on by outbound_fit() */
 	} else {
 		account_burst(w, b, DIR_OUT);
 	}
+}
+
+/* One header, one decision; from here on packets. */
+static void
+outbound_super(struct walk *w, struct burst *b)
+{
+	struct emit e = {.w = w, .rest = outbound_fit};
+
+	gso_burst(w, b, DIR_OUT, &e);
 }
 
 /* Packets that fit, or were made to. */
@@ -75,6 +85,7 @@ outbound_too_big(struct walk *w, struct pkt *p, uint32_t mtu)
 	account_burst(w, &up, DIR_IN);
 }
 
+/* Too big: ICMP or fragments; then on by outbound_rest(). */
 static void
 outbound_fit(struct walk *w, struct burst *b)
 {
@@ -83,8 +94,9 @@ outbound_fit(struct walk *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
-		enum fit fit =
-		    p->drop != DROP_NONE || p->af == 0 ? FIT_WHOLE : pmtu_fit(w, p, &mtu);
+		enum fit fit = p->drop != DROP_NONE || p->af == 0 || p->todo.gso
+				   ? FIT_WHOLE
+				   : pmtu_fit(w, p, &mtu);
 
 		if (fit == FIT_BEFORE) {
 			frag_split(w, p, mtu, &e, DIR_OUT);
@@ -172,7 +184,7 @@ outbound_cut(struct walk *w, struct burst *b)
 		struct pkt *p = b->p[i];
 		uint32_t mtu = p->drop == DROP_NONE && p->af ? pmtu_path(w, p) : 0;
 
-		if (mtu && p->len - p->l3 > mtu)
+		if (mtu && !p->todo.gso && p->len - p->l3 > mtu)
 			frag_split(w, p, mtu, &e, DIR_OUT);
 		else
 			emit_put(&e, p);

@@ -95,8 +95,8 @@ rule_count(const struct walk *w, struct policy *policy, const struct pkt *p, enu
 
 	if (w->stats == NULL) /* nobody's packet: trace.c asks */
 		return;
-	stats_add(&c->packets, 1);
-	stats_add(&c->octets, p->l3end - p->l3);
+	stats_add(&c->packets, pkt_count(p));
+	stats_add(&c->octets, p->l3end - p->l3 + p->more_octets - (uint32_t)p->more * p->l3);
 	__atomic_store_n(&c->last_ms, w->now, __ATOMIC_RELAXED);
 }
 

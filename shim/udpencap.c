@@ -10,13 +10,18 @@
 #define UDP_HLEN 8
 
 bool
+udpencap_port(const struct walk *w, const struct pkt *p)
+{
+	return p->af != 0 && p->key.proto == IPPROTO_UDP && !p->key.frag &&
+	       p->key.ports == PORTS_PORTS && sadb_encap_port(w->gen->sad, p->key.lport);
+}
+
+bool
 udpencap_is(const struct walk *w, struct pkt *p)
 {
 	const uint8_t *u;
 
-	if (p->af == 0 || p->key.proto != IPPROTO_UDP || p->key.frag || p->key.ports != PORTS_PORTS)
-		return false;
-	if (!sadb_encap_port(w->gen->sad, p->key.lport))
+	if (!udpencap_port(w, p))
 		return false;
 	if (!(u = pkt_get(p, p->l4, UDP_HLEN + 1)))
 		return false;

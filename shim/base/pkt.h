@@ -30,6 +30,18 @@
 
 enum pkt_link { LINK_ETHER, LINK_RAWIP };
 
+/* A super-frame: one header for many segments of TCP or UDP.  The kernel's numbers (VIRTIO_NET_HDR_GSO_*). */
+enum pkt_gso { GSO_NONE = 0, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5 };
+
+/* What whoever sent a frame left for others to do, as the kernel says it to a TAP or a packet socket; all zero: nothing. */
+struct vnet {
+	bool partial;          /* checksum from csum_start to the end goes to csum_start + csum_offset */
+	uint8_t gso;           /* enum pkt_gso; others come off an edge and go no further */
+	uint16_t gso_size;     /* octets of payload of each segment */
+	uint16_t csum_start;   /* from the frame's start */
+	uint16_t csum_offset;
+};
+
 struct pkt {
 	/* the octets */
 	uint8_t *slot;         /* start of the slot */
@@ -42,6 +54,11 @@ struct pkt {
 	uint8_t nchain;        /* inbound: SAs in chain[] */
 	uint8_t bypass;        /* went through (or will) without a transform */
 	uint8_t cut_ok;        /* put together from fragments: may be cut again */
+
+	/* a super-frame counts as the packets it stands for */
+	struct vnet todo;
+	uint16_t more;         /* packets beyond the first */
+	uint32_t more_octets;  /* of their headers, link header included */
 
 	/* what classify() found; offsets from the frame's start, valid while drop is NONE */
 	uint16_t l3;           /* IP header (behind Ethernet and tags); == l2 header's length */
@@ -147,6 +164,10 @@ pkt_trim(struct pkt *p, uint32_t len)
 	if (len < p->len)
 		p->len = len;
 }
+
+/** pkt_count(p), pkt_octets(p): what ${p} counts as, with all the packets a super-frame stands for. */
+static inline uint32_t pkt_count(const struct pkt *p) { return 1u + p->more; }
+static inline uint32_t pkt_octets(const struct pkt *p) { return p->len + p->more_octets; }
 
 static inline uint16_t get16(const uint8_t *b) { return (uint16_t)(b[0] << 8 | b[1]); }
 static inline uint32_t get32(const uint8_t *b) { return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]; }

@@ -336,8 +336,9 @@ bump_take(struct bump *b, char *why, size_t cap)
 	drop_nic(b);
 	b->nic = nic;
 	nic_info(nic, &info);
-	upper = edge_tap_new(b->opts.name, nic_host_netns(nic));
-	lower = edge_packet_new(info.lower, nic_netns(nic), info.way == NIC_GUARDED);
+	upper = edge_tap_new(b->opts.name, nic_host_netns(nic), !b->opts.no_offload);
+	lower = edge_packet_new(
+	    info.lower, nic_netns(nic), info.way == NIC_GUARDED, !b->opts.no_offload);
 	if (!upper || !lower) {
 		snprintf(why, cap, "cannot make the edges: %s", strerror(errno));
 		edge_free(upper);

@@ -66,7 +66,7 @@ static const char help[] =
     "      --crypto WHICH       auto, openssl or ipsec-mb (default auto)\n"
     "      --lower WHICH        auto or packet: how the NIC is read and written (default auto)\n"
     "      --workers N          threads that move packets (1)\n"
-    "      --no-offload         neither segmentation nor checksums are left to others\n"
+    "      --no-offload         one frame, one packet: no super-frames, no checksums left to others\n"
     "      --restore            give the NIC back at an orderly stop; without it a stop fails "
     "closed\n"
     "      --dissolve           give the NIC of a bitsd that is gone back to the host, and exit\n"
@@ -129,7 +129,8 @@ long_option(struct options *o, int c, const char *arg)
 			refuse("--workers: this build has one worker");
 		break;
 	case OPT_NO_OFFLOAD:
-		break; /* this build leaves nothing to others anyway */
+		o->no_offload = true;
+		break;
 	case OPT_RESTORE:
 		o->restore = true;
 		break;

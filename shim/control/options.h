@@ -18,6 +18,7 @@ struct options {
 	const char *debug;     /* tokens */
 	const char *run_dir, *state_dir, *netns, *socket;
 	const char *crypto;    /* "auto", "openssl", "ipsec-mb" */
+	bool no_offload;
 	bool stay;             /* --guard-in-place */
 	unsigned pmtu_age;     /* s; 0: the default */
 };

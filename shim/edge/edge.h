@@ -45,6 +45,7 @@ struct edge {
 	const struct edge_ops *ops;
 	bool bound;
 	bool running;
+	bool offload; /* takes super-frames and missing checksums (struct vnet); the others are never given any */
 };
 
 static inline int edge_bind(struct edge *e) { return e->ops->bind(e); }
@@ -66,8 +67,7 @@ edge_refuse(struct burst *b, enum drop d)
 }
 
 /* The only two ways in: through an edge that is not running nothing passes, whatever is behind it.  What is read from it all the
- * same (to be counted) has drop NOT_RUNNING already.  A reader calls edge_recv() until it gives fewer than ${max}: an edge may
- * hold more than its descriptor shows (the segments of one super-frame). */
+ * same (to be counted) has drop NOT_RUNNING already. */
 static inline int
 edge_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 {
@@ -96,9 +96,10 @@ edge_send(struct edge *e, struct burst *b)
 
 /* upper_tap.c: the host's side.  Creates or re-attaches the persistent TAP ${name} in the network namespace ${netns_fd}
  * (-1: the caller's; the descriptor stays the caller's and must stay open).  bind leaves the carrier off until
- * edge_tap_carrier(); unbind leaves the TAP persistent and without carrier, and so does the owner's death.  Offloads are off: a
- * frame read is one packet.  Longer frames than the pool's slots take are handed out with drop NO_ROOM. */
-struct edge *edge_tap_new(const char *name, int netns_fd);
+ * edge_tap_carrier(); unbind leaves the TAP persistent and without carrier, and so does the owner's death.  Longer frames than the
+ * pool's slots take are handed out with drop NO_ROOM.  ${offload}: the host leaves checksums and the cutting of TCP (and, where the
+ * kernel knows how, of UDP) to us, see struct vnet; without it a frame read is one packet, all in it. */
+struct edge *edge_tap_new(const char *name, int netns_fd, bool offload);
 /** edge_tap_carrier(e, up): the TAP's carrier (TUNSETCARRIER); 0 or -1 and errno. */
 int edge_tap_carrier(struct edge *e, bool up);
 /** edge_tap_destroy(e): unbind, and the TAP goes away.  An edge that is not bound attaches for it. */
@@ -108,14 +109,16 @@ void edge_tap_destroy(struct edge *e);
  * lower_packet.c: the wire.  AF_PACKET on NIC ${name} in ${netns_fd} (-1: the caller's).
  *
  * Own frames never come back (PACKET_IGNORE_OUTGOING); frames for other hosts are not taken, those for every multicast
- * address are (the host's stack keeps its list on the TAP, not here).  Before a frame is handed out partial checksums are
- * finished, a stripped VLAN tag is put back and a super-frame (GSO of a veth peer, GRO of the NIC) is cut into the packets it
- * stands for.  Frames longer than the NIC's MTU are refused by the kernel (EDGE_ERROR).
+ * address are (the host's stack keeps its list on the TAP, not here).  A stripped VLAN tag is put back.  What a sender left to
+ * do (partial checksums of a veth peer; its super-frames, or those of the NIC's GRO) is handed out as struct vnet.  Frames longer
+ * than the NIC's MTU are refused by the kernel (EDGE_ERROR).
+ *
+ * ${offload}: super-frames and missing checksums are sent as they are, for the NIC or the kernel to finish.
  *
  * ${guarded}: the NIC stays in the host's namespace behind a netdev ingress drop.  Only sockets for all protocols see a frame
  * before that hook, so one takes all; otherwise there is a socket for each of IPv4, IPv6 and the rest, which costs less.
  */
-struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded);
+struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload);
 
 /*
  * edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number.

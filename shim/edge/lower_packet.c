@@ -17,16 +17,19 @@
 #include "nssock.h"
 #include "packet_recv.h"
 #include "pksock.h"
+#include "vnet.h"
 
 struct edge_packet {
 	struct edge e;
 	char name[IFNAMSIZ];
 	int netns; /* the caller's */
 	bool guarded;
-	int out; /* sends */
+	int out; /* sends what is whole, past the queueing discipline */
+	int whole; /* sends behind a vnet header, by the path on which the kernel finishes what the NIC cannot */
 	struct packet_recv *in;
 	struct mmsghdr msg[BURST_MAX];
-	struct iovec iov[BURST_MAX];
+	struct iovec iov[BURST_MAX][2]; /* vnet header, frame */
+	uint8_t head[BURST_MAX][VNET_HLEN];
 };
 
 static void
@@ -36,8 +39,10 @@ packet_unbind(struct edge *e)
 
 	if (k->out != -1)
 		close(k->out);
+	if (k->whole != -1)
+		close(k->whole);
 	packet_recv_close(k->in);
-	k->out = -1;
+	k->out = k->whole = -1;
 	e->bound = e->running = false;
 }
 
@@ -71,6 +76,7 @@ packet_bind(struct edge *e)
 	int index, saved;
 
 	if ((index = find_nic(k)) == -1 || (k->out = pksock_send(k->netns, index)) == -1 ||
+	    (e->offload && (k->whole = pksock_send_whole(k->netns, index)) == -1) ||
 	    packet_recv_open(k->in, k->netns, index, k->guarded) == -1) {
 		saved = errno;
 		log_warn("NIC %s: bind", k->name);
@@ -128,14 +134,14 @@ drop_of(int error)
 /* Sends k->msg[0..n), whose packets are p[]; number sent.  What the kernel refuses for its own sake is passed over; a full or
  * dead device takes the rest of the burst with it, or each would cost a system call to hear the same. */
 static unsigned
-send_all(struct edge_packet *k, struct pkt **p, unsigned n)
+send_all(struct edge_packet *k, int fd, struct pkt **p, unsigned n)
 {
 	unsigned at = 0, sent = 0;
 	enum drop d;
 	int r;
 
 	while (at < n) {
-		r = sendmmsg(k->out, k->msg + at, n - at, MSG_DONTWAIT);
+		r = sendmmsg(fd, k->msg + at, n - at, MSG_DONTWAIT);
 		if (r > 0) {
 			sent += (unsigned)r;
 			at += (unsigned)r;
@@ -151,21 +157,46 @@ send_all(struct edge_packet *k, struct pkt **p, unsigned n)
 	return sent;
 }
 
+static bool
+has_to_do(const struct pkt *p)
+{
+	return p->todo.gso || p->todo.partial;
+}
+
+static void
+load(struct edge_packet *k, unsigned n, const struct pkt *p, bool whole)
+{
+	if (whole)
+		vnet_write(k->head[n], p);
+	k->iov[n][1] = (struct iovec){pkt_data(p), p->len};
+	k->msg[n].msg_hdr.msg_iov = whole ? k->iov[n] : k->iov[n] + 1;
+	k->msg[n].msg_hdr.msg_iovlen = whole ? 2 : 1;
+}
+
+/* In order, so that a flow of which some packets have something left to do and others have not stays in order. */
 static unsigned
 packet_send(struct edge *e, struct burst *b)
 {
 	struct edge_packet *k = (struct edge_packet *)e;
 	struct pkt *p[BURST_MAX];
-	unsigned n = 0;
+	unsigned n = 0, sent = 0;
+	int fd = k->out;
 
 	for (unsigned i = 0; i < b->n; i++) {
-		if (b->p[i]->drop != DROP_NONE)
+		struct pkt *q = b->p[i];
+		bool whole = has_to_do(q);
+
+		if (q->drop != DROP_NONE)
 			continue;
-		p[n] = b->p[i];
-		k->iov[n] = (struct iovec){pkt_data(p[n]), p[n]->len};
-		n++;
+		if (n && fd != (whole ? k->whole : k->out)) {
+			sent += send_all(k, fd, p, n);
+			n = 0;
+		}
+		fd = whole ? k->whole : k->out;
+		load(k, n, q, whole);
+		p[n++] = q;
 	}
-	return send_all(k, p, n);
+	return n ? sent + send_all(k, fd, p, n) : sent;
 }
 
 static int
@@ -211,7 +242,7 @@ static const struct edge_ops packet_ops = {
 };
 
 struct edge *
-edge_packet_new(const char *name, int netns_fd, bool guarded)
+edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload)
 {
 	struct edge_packet *k;
 
@@ -227,13 +258,12 @@ edge_packet_new(const char *name, int netns_fd, bool guarded)
 		return NULL;
 	}
 	k->e.ops = &packet_ops;
+	k->e.offload = offload;
 	strcpy(k->name, name);
 	k->netns = netns_fd;
 	k->guarded = guarded;
-	k->out = -1;
-	for (unsigned i = 0; i < BURST_MAX; i++) {
-		k->msg[i].msg_hdr.msg_iov = &k->iov[i];
-		k->msg[i].msg_hdr.msg_iovlen = 1;
-	}
+	k->out = k->whole = -1;
+	for (unsigned i = 0; i < BURST_MAX; i++)
+		k->iov[i][0] = (struct iovec){k->head[i], VNET_HLEN};
 	return &k->e;
 }

@@ -11,22 +11,10 @@
 
 #define SOCKETS	  3
 #define DRAIN_MAX 65536
-#define STAGE                                                                                      \
-	(PKT_FRAME_MAX + 2) /* a frame of the largest size, and room to see that one was larger */
 
 /* A stripped VLAN tag; tpid 0: there was none. */
 struct tag {
 	uint16_t tpid, tci;
-};
-
-/* A frame that waits in the edge's own memory. */
-struct staged {
-	uint8_t *octets; /* STAGE */
-	uint32_t len;
-	struct vnet v;
-	struct tag tag;
-	struct segment seg; /* where we are in a super-frame */
-	bool begun;
 };
 
 struct packet_recv {
@@ -38,18 +26,13 @@ struct packet_recv {
 
 	/* one message each */
 	struct mmsghdr msg[BURST_MAX];
-	struct iovec iov[BURST_MAX][3]; /* vnet header, slot, staging buffer */
+	struct iovec iov[BURST_MAX][2]; /* vnet header, slot */
 	uint8_t head[BURST_MAX][VNET_HLEN];
 	union {
 		uint8_t octets[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 		struct cmsghdr align;
 	} aux[BURST_MAX];
 	struct pkt *slot[BURST_MAX];
-	uint32_t room[BURST_MAX];
-
-	struct staged stage[BURST_MAX];
-	unsigned first, last; /* staged frames not yet handed out: [first, last) */
-	uint8_t *octets;      /* of all of them; touched only where a super-frame comes in */
 };
 
 struct packet_recv *
@@ -57,16 +40,12 @@ packet_recv_new(void)
 {
 	struct packet_recv *r = calloc(1, sizeof *r);
 
-	if (r == NULL || (r->octets = calloc(BURST_MAX, STAGE)) == NULL) {
-		free(r);
-		errno = ENOMEM;
+	if (r == NULL)
 		return NULL;
-	}
 	for (unsigned i = 0; i < BURST_MAX; i++) {
-		r->stage[i].octets = r->octets + (size_t)i * STAGE;
 		r->iov[i][0] = (struct iovec){r->head[i], VNET_HLEN};
 		r->msg[i].msg_hdr.msg_iov = r->iov[i];
-		r->msg[i].msg_hdr.msg_iovlen = 3;
+		r->msg[i].msg_hdr.msg_iovlen = 2;
 		r->msg[i].msg_hdr.msg_control = r->aux[i].octets;
 	}
 	return r;
@@ -78,7 +57,6 @@ packet_recv_free(struct packet_recv *r)
 	if (r == NULL)
 		return;
 	packet_recv_close(r);
-	free(r->octets);
 	free(r);
 }
 
@@ -103,7 +81,6 @@ packet_recv_close(struct packet_recv *r)
 {
 	while (r->nfd > 0)
 		close(r->fd[--r->nfd]);
-	r->first = r->last = 0;
 }
 
 void
@@ -111,7 +88,6 @@ packet_recv_drain(struct packet_recv *r)
 {
 	uint8_t octet;
 
-	r->first = r->last = 0;
 	for (int i = 0; i < r->nfd; i++)
 		for (int n = 0; n < DRAIN_MAX; n++)
 			if (recv(r->fd[i], &octet, 1, MSG_DONTWAIT | MSG_TRUNC) == -1 &&
@@ -179,94 +155,38 @@ put_tag(struct pkt *p, struct tag tag)
 	memmove(f, f + ETH_VLAN_OCTETS, 12);
 	put16(f + 12, tag.tpid);
 	put16(f + 14, tag.tci);
+	if (p->todo.partial)
+		p->todo.csum_start += ETH_VLAN_OCTETS;
 }
 
 /* Gets message ${i} ready to receive into ${p}. */
 static void
 prepare(struct packet_recv *r, unsigned i, struct pkt *p)
 {
-	uint32_t room = p->size - p->off - PKT_TAILROOM;
-
-	if (room > STAGE)
-		room = STAGE;
 	r->slot[i] = p;
-	r->room[i] = room;
-	r->iov[i][1] = (struct iovec){pkt_data(p), room};
-	r->iov[i][2] = (struct iovec){r->stage[i].octets + room, STAGE - room};
+	r->iov[i][1] = (struct iovec){pkt_data(p), p->size - p->off - PKT_TAILROOM};
 	r->msg[i].msg_hdr.msg_controllen = sizeof r->aux[i].octets;
 	r->msg[i].msg_hdr.msg_flags = 0;
 }
 
-/* Message ${i} is one packet that fits its slot: handed out as it lies. */
+/* Message ${i} has come into its slot. */
 static void
-hand_out(struct packet_recv *r, unsigned i, uint32_t len, const struct vnet *v, struct burst *b)
+hand_out(struct packet_recv *r, unsigned i, struct burst *b)
 {
 	struct pkt *p = r->slot[i];
+	uint32_t len = r->msg[i].msg_len;
 
 	p->link = LINK_ETHER;
-	p->len = len;
-	p->drop = vnet_finish(v, pkt_data(p), len);
-	put_tag(p, tag_of(r, i));
+	p->len = len < VNET_HLEN ? 0 : len - VNET_HLEN;
+	if (r->msg[i].msg_hdr.msg_flags & MSG_TRUNC) {
+		p->drop = DROP_NO_ROOM;
+	} else {
+		vnet_read(r->head[i], &p->todo);
+		put_tag(p, tag_of(r, i));
+		if (p->todo.gso && p->drop == DROP_NONE)
+			p->drop = segment_count(p);
+	}
 	b->p[b->n++] = p;
-}
-
-/* Message ${i} has to wait: what of it lies in the slot goes to the staging buffer, in front of what ran over. */
-static void
-stage(struct packet_recv *r, unsigned i, uint32_t len, const struct vnet *v)
-{
-	struct staged *s = &r->stage[r->last];
-	uint8_t *octets = r->stage[i].octets;
-
-	/* buffers change places, so that frames stand in a row: i >= last always */
-	r->stage[i].octets = s->octets;
-	s->octets = octets;
-	memcpy(octets, pkt_data(r->slot[i]), len < r->room[i] ? len : r->room[i]);
-	s->len = len;
-	s->v = *v;
-	s->tag = tag_of(r, i);
-	s->begun = false;
-	r->last++;
-}
-
-/* The next packet out of staged frame ${s}; true: it was the last one. */
-static bool
-unstage(struct staged *s, struct pkt *p)
-{
-	uint8_t *f;
-
-	p->link = LINK_ETHER;
-	if (s->v.gso == 0) {
-		if (p->size - p->off - PKT_TAILROOM < s->len || (f = pkt_put(p, s->len)) == NULL) {
-			p->drop = DROP_NO_ROOM;
-			return true;
-		}
-		memcpy(f, s->octets, s->len);
-		p->drop = vnet_finish(&s->v, f, s->len);
-		put_tag(p, s->tag);
-		return true;
-	}
-	if (!s->begun) {
-		s->begun = true;
-		if ((p->drop = segment_begin(&s->seg, s->octets, s->len, &s->v)) != DROP_NONE)
-			return true;
-	}
-	segment_next(&s->seg, p);
-	put_tag(p, s->tag);
-	return !segment_more(&s->seg);
-}
-
-static void
-unstage_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
-{
-	struct pkt *p;
-
-	while (r->first < r->last && b->n < max && (p = pkt_new(pool)) != NULL) {
-		if (unstage(&r->stage[r->first], p))
-			r->first++;
-		b->p[b->n++] = p;
-	}
-	if (r->first == r->last)
-		r->first = r->last = 0;
 }
 
 /* Is the NIC gone, after we heard that it is down?  Its number is then no longer ours; the kernel does not say so otherwise. */
@@ -294,25 +214,6 @@ say_refused(struct pktpool *pool, struct burst *b, unsigned max)
 	b->p[b->n++] = p;
 }
 
-/* One message's octets, sorted out. */
-static bool
-sort_out(struct packet_recv *r, unsigned i, struct burst *b)
-{
-	struct vnet v = {0};
-	uint32_t len = r->msg[i].msg_len;
-
-	vnet_read(r->head[i], &v);
-	len = len < VNET_HLEN ? 0 : len - VNET_HLEN;
-	if (r->msg[i].msg_hdr.msg_flags & MSG_TRUNC)
-		v.gso = 0; /* longer than any frame we know: it fits no slot */
-	if (v.gso == 0 && len <= r->room[i] && r->last == 0) {
-		hand_out(r, i, len, &v, b);
-		return true;
-	}
-	stage(r, i, len, &v);
-	return false;
-}
-
 /* A burst from one socket. */
 static void
 from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b, unsigned max)
@@ -333,9 +234,12 @@ from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b
 		r->down = true; /* told once; frames come again when the NIC is up again */
 	else if (errno == ENXIO || errno == ENODEV)
 		r->gone = true;
-	for (i = 0; i < want; i++)
-		if ((int)i >= n || !sort_out(r, i, b))
+	for (i = 0; i < want; i++) {
+		if ((int)i < n)
+			hand_out(r, i, b);
+		else
 			pkt_free(pool, r->slot[i]);
+	}
 	if (n == -1 && errno == EINVAL)
 		say_refused(pool, b, max);
 }
@@ -343,11 +247,8 @@ from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b
 int
 packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
 {
-	unstage_burst(r, pool, b, max);
-	for (int i = 0; i < r->nfd && b->n < max && r->last == 0; i++) {
+	for (int i = 0; i < r->nfd && b->n < max; i++)
 		from_socket(r, r->fd[(r->turn + (unsigned)i) % (unsigned)r->nfd], pool, b, max);
-		unstage_burst(r, pool, b, max);
-	}
 	r->turn++;
 	if (r->down && b->n == 0)
 		r->gone = r->gone || check_gone(r);

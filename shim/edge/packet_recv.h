@@ -1,9 +1,8 @@
 /*
- * The way in of the AF_PACKET edge: bursts from one to three sockets, each frame made whole.
+ * The way in of the AF_PACKET edge: bursts from one to three sockets.
  *
- * A frame is read straight into a pool slot.  What is longer than a slot (a super-frame) runs over into a staging buffer of the
- * edge's own; from then on that burst's frames are handed out from there, in order, a super-frame segment by segment, over as
- * many calls as it takes.  So nothing of the pool is held between calls.
+ * A frame is read straight into a pool slot, a super-frame too; its VLAN tag is put back, and what its sender left to do goes along
+ * with it.
  */
 #ifndef BITS_PACKET_RECV_H
 #define BITS_PACKET_RECV_H

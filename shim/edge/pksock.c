@@ -96,9 +96,9 @@ set_receive(int fd, int ifindex, enum pksock_take take)
 }
 
 static int
-set_send(int fd, int ifindex)
+set_send(int fd, int ifindex, int option)
 {
-	if (set(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1) == -1)
+	if (set(fd, SOL_PACKET, option, 1) == -1)
 		return -1;
 	/* what goes by the queues all the same gets past the guard of a NIC that stayed by this */
 	(void)set(fd, SOL_SOCKET, SO_MARK, (int)NIC_MARK);
@@ -134,12 +134,24 @@ pksock_receive(int netns, int ifindex, enum pksock_take take)
 	return fd;
 }
 
-int
-pksock_send(int netns, int ifindex)
+static int
+make_send(int netns, int ifindex, int option)
 {
 	int fd = make(netns);
 
-	if (fd != -1 && set_send(fd, ifindex) == -1)
+	if (fd != -1 && set_send(fd, ifindex, option) == -1)
 		return close_failed(fd);
 	return fd;
+}
+
+int
+pksock_send(int netns, int ifindex)
+{
+	return make_send(netns, ifindex, PACKET_QDISC_BYPASS);
+}
+
+int
+pksock_send_whole(int netns, int ifindex)
+{
+	return make_send(netns, ifindex, PACKET_VNET_HDR);
 }

@@ -25,4 +25,8 @@ int pksock_receive(int netns, int ifindex, enum pksock_take take);
 /** pksock_send(netns, ifindex): a non-blocking socket that only sends, past the queueing discipline. */
 int pksock_send(int netns, int ifindex);
 
+/** pksock_send_whole(netns, ifindex): the same, for frames behind a vnet header.  These go by the queueing discipline: past it, the kernel
+ * throws away what it would have to cut itself. */
+int pksock_send_whole(int netns, int ifindex);
+
 #endif

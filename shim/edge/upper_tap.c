@@ -17,14 +17,27 @@
 #include <unistd.h>
 #include "device.h"
 #include "edge.h"
+#include "gro.h"
 #include "log.h"
 #include "nssock.h"
+#include "segment.h"
 #include "tapflags.h"
 #include "vnet.h"
 
 #ifndef IFF_NO_CARRIER
 #define IFF_NO_CARRIER 0x0040
 #endif
+
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+#define OFFLOADS     (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+#define OFFLOADS_UDP (TUN_F_USO4 | TUN_F_USO6) /* Linux 6.2 */
+
+/* A burst ends after that many octets, so that what comes from the wire need not wait for a thousand segments. */
+#define BURST_OCTETS (2 * 65536)
 
 #define DRAIN_MAX 65536 /* frames restart throws away; the TAP's own queue is far shorter */
 
@@ -33,7 +46,9 @@ struct edge_tap {
 	char name[IFNAMSIZ];
 	int netns; /* the caller's */
 	int fd;	   /* the TAP's queue */
-	int ctl;   /* a socket in the TAP's namespace, for its MTU and flags */
+	struct gro gro;
+	struct iovec iov[1 + BURST_MAX]; /* vnet header, frame, more payload */
+	int ctl; /* a socket in the TAP's namespace, for its MTU and flags */
 };
 
 /* A descriptor attached to the TAP, without carrier; -1 and errno. */
@@ -76,6 +91,21 @@ tap_unbind(struct edge *e)
 	e->bound = e->running = false;
 }
 
+/* What the host may leave to us.  Said at each attach: the kernel resets or keeps it as it pleases. */
+static int
+set_offloads(struct edge_tap *t)
+{
+	unsigned long all = OFFLOADS;
+
+	t->gro.udp = false;
+	if (!t->e.offload)
+		return ioctl(t->fd, TUNSETOFFLOAD, 0UL);
+	t->gro.udp = ioctl(t->fd, TUNSETOFFLOAD, all | OFFLOADS_UDP) == 0;
+	if (t->gro.udp)
+		return 0;
+	return ioctl(t->fd, TUNSETOFFLOAD, all);
+}
+
 static int
 tap_bind(struct edge *e)
 {
@@ -86,12 +116,11 @@ tap_bind(struct edge *e)
 	what = "attach";
 	if ((t->fd = attach(t)) == -1)
 		goto err;
-	/* header size and offloads are reset or kept by the kernel as it pleases: say them at each attach */
 	what = "vnet header";
 	if (ioctl(t->fd, TUNSETVNETHDRSZ, &hlen) == -1)
 		goto err;
 	what = "offloads";
-	if (ioctl(t->fd, TUNSETOFFLOAD, 0) == -1)
+	if (set_offloads(t) == -1)
 		goto err;
 	what = "persist";
 	if (ioctl(t->fd, TUNSETPERSIST, 1) == -1)
@@ -147,7 +176,6 @@ read_frame(struct edge_tap *t, struct pkt *p)
 	uint32_t room = p->size - p->off - PKT_TAILROOM;
 	struct iovec iov[3] = {{h, sizeof h}, {pkt_data(p), room},
 	    {&over, 1}}; /* the last shows a frame that was cut */
-	struct vnet v;
 	ssize_t n;
 
 	while ((n = readv(t->fd, iov, 3)) == -1 && errno == EINTR)
@@ -165,8 +193,9 @@ read_frame(struct edge_tap *t, struct pkt *p)
 		p->drop = DROP_NO_ROOM;
 		return true;
 	}
-	vnet_read(h, &v);
-	p->drop = v.gso != 0 ? DROP_EDGE_ERROR : vnet_finish(&v, pkt_data(p), p->len);
+	vnet_read(h, &p->todo);
+	if (p->todo.gso)
+		p->drop = segment_count(p);
 	return true;
 }
 
@@ -174,10 +203,12 @@ static int
 tap_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 {
 	struct edge_tap *t = (struct edge_tap *)e;
+	uint32_t octets = 0;
 	struct pkt *p;
 
-	while (b->n < max && (p = pkt_new(pool)) != NULL) {
+	while (b->n < max && octets < BURST_OCTETS && (p = pkt_new(pool)) != NULL) {
 		if (read_frame(t, p)) {
+			octets += p->len;
 			b->p[b->n++] = p;
 			continue;
 		}
@@ -208,29 +239,55 @@ drop_of(int error)
 	}
 }
 
+/* One frame, or several that the host gets as one; number of packets written. */
+static unsigned
+write_group(struct edge_tap *t, const struct gro_group *g)
+{
+	uint8_t h[VNET_HLEN_TAP] = {0};
+	struct pkt *p = g->first;
+	int n = 2;
+	enum drop d;
+	ssize_t r;
+
+	t->iov[0] = (struct iovec){h, sizeof h};
+	t->iov[1] = (struct iovec){pkt_data(p), p->len};
+	if (g->n > 1)
+		gro_head(g);
+	for (const struct pkt *m = p->next; m; m = m->next)
+		t->iov[n++] = (struct iovec){pkt_data(m) + g->hlen, m->len - g->hlen};
+	vnet_write(h, p);
+	while ((r = writev(t->fd, t->iov, n)) == -1 && errno == EINTR)
+		;
+	if (g->n > 1)
+		p->todo = (struct vnet){0};
+	if (r != -1)
+		return g->n;
+	d = drop_of(errno);
+	for (; p; p = p->next)
+		p->drop = d;
+	return 0;
+}
+
 static unsigned
 tap_send(struct edge *e, struct burst *b)
 {
-	static const uint8_t plain[VNET_HLEN_TAP]; /* one packet, all checksums in it */
 	struct edge_tap *t = (struct edge_tap *)e;
-	struct iovec iov[2] = {{(void *)(uintptr_t)plain, sizeof plain}};
-	struct pkt *p;
 	unsigned sent = 0;
-	ssize_t n;
 
-	for (unsigned i = 0; i < b->n; i++) {
-		p = b->p[i];
-		if (p->drop != DROP_NONE)
-			continue;
-		iov[1].iov_base = pkt_data(p);
-		iov[1].iov_len = p->len;
-		while ((n = writev(t->fd, iov, 2)) == -1 && errno == EINTR)
-			;
-		if (n == -1)
-			p->drop = drop_of(errno);
-		else
-			sent++;
+	if (!e->offload) {
+		struct gro_group one = {.n = 1};
+
+		for (unsigned i = 0; i < b->n; i++) {
+			one.first = b->p[i];
+			one.first->next = NULL;
+			if (one.first->drop == DROP_NONE)
+				sent += write_group(t, &one);
+		}
+		return sent;
 	}
+	gro_burst(&t->gro, b);
+	for (unsigned i = 0; i < t->gro.n; i++)
+		sent += write_group(t, &t->gro.group[i]);
 	return sent;
 }
 
@@ -277,7 +334,7 @@ static const struct edge_ops tap_ops = {
 };
 
 struct edge *
-edge_tap_new(const char *name, int netns_fd)
+edge_tap_new(const char *name, int netns_fd, bool offload)
 {
 	struct edge_tap *t;
 
@@ -289,6 +346,7 @@ edge_tap_new(const char *name, int netns_fd)
 	if ((t = calloc(1, sizeof *t)) == NULL)
 		return NULL;
 	t->e.ops = &tap_ops;
+	t->e.offload = offload;
 	strcpy(t->name, name);
 	t->netns = netns_fd;
 	t->fd = t->ctl = -1;

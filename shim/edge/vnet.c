@@ -1,8 +1,14 @@
 #include <linux/virtio_net.h>
 #include <string.h>
-#include "datapath.h"
 #include "vnet.h"
 
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+_Static_assert(GSO_TCP4 == VIRTIO_NET_HDR_GSO_TCPV4 && GSO_TCP6 == VIRTIO_NET_HDR_GSO_TCPV6 &&
+		   GSO_UDP == VIRTIO_NET_HDR_GSO_UDP_L4,
+    "the kernel's numbers");
 _Static_assert(sizeof(struct virtio_net_hdr) == VNET_HLEN, "the kernel's header");
 
 void
@@ -18,19 +24,23 @@ vnet_read(const uint8_t h[static VNET_HLEN], struct vnet *v)
 	v->csum_offset = raw.csum_offset;
 }
 
-enum drop
-vnet_finish(const struct vnet *v, uint8_t *frame, uint32_t len)
+void
+vnet_write(uint8_t h[static VNET_HLEN], const struct pkt *p)
 {
-	uint32_t at = (uint32_t)v->csum_start + v->csum_offset;
-	uint16_t sum;
+	struct virtio_net_hdr raw = {0};
+	const struct vnet *v = &p->todo;
+	const uint8_t *doff;
 
-	if (!v->partial)
-		return DROP_NONE;
-	if (v->csum_start >= len || at + 2 > len)
-		return DROP_EDGE_ERROR;
-	/* the field holds the pseudo header's sum, so it is part of what is summed */
-	sum = cksum_fold(cksum_add(0, frame + v->csum_start, len - v->csum_start));
-	put16(frame + at,
-	    sum ? sum : 0xffff); /* 0 would mean "none" in UDP (RFC 768); in TCP both are right */
-	return DROP_NONE;
+	if (v->partial) {
+		raw.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		raw.csum_start = v->csum_start;
+		raw.csum_offset = v->csum_offset;
+	}
+	if (v->gso) {
+		raw.gso_type = v->gso;
+		raw.gso_size = v->gso_size;
+		doff = v->gso == GSO_UDP ? NULL : pkt_get(p, v->csum_start + 12u, 1);
+		raw.hdr_len = (uint16_t)(v->csum_start + (doff ? (*doff >> 4) * 4 : 8));
+	}
+	memcpy(h, &raw, sizeof raw);
 }

@@ -2,7 +2,10 @@
 /* links: bits_edge */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,7 +28,15 @@ static int
 setup(void **state)
 {
 	pool = pktpool_new(64, 1514);
-	e = edge_tap_new("t0", -1);
+	e = edge_tap_new("t0", -1, false);
+	return e && pool ? 0 : -1;
+}
+
+static int
+setup_offload(void **state)
+{
+	pool = pktpool_new(64, PKT_FRAME_MAX);
+	e = edge_tap_new("t0", -1, true);
 	return e && pool ? 0 : -1;
 }
 
@@ -315,6 +326,165 @@ test_offloads(void **state)
 	assert_int_equal(lab("ethtool -k t0 | grep -q '^tx-checksumming: off'"), 0);
 }
 
+/* With them, the host leaves checksums and the cutting of TCP to us, and says so again after another owner. */
+static void
+test_offloads_on(void **state)
+{
+	assert_int_equal(edge_bind(e), 0);
+	assert_int_equal(lab("ethtool -k t0 | grep -q '^tcp-segmentation-offload: on'"), 0);
+	assert_int_equal(lab("ethtool -k t0 | grep -q '^tx-checksumming: on'"), 0);
+	edge_unbind(e);
+	assert_int_equal(edge_bind(e), 0);
+	assert_int_equal(lab("ethtool -k t0 | grep -q '^tcp-segmentation-offload: on'"), 0);
+}
+
+/* A socket beside the host's stack: what it sends on t0 is what a stack that sees these offloads would, and it hears what the stack gets. */
+static int
+beside(void)
+{
+	struct sockaddr_ll sll = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), on = 1;
+
+	sll.sll_ifindex = (int)if_nametoindex("t0");
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on), 0);
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sll, sizeof sll), 0);
+	return fd;
+}
+
+/* Segment ${k} of a TCP stream to the host, of ${n} octets. */
+static struct pkt *
+segment(unsigned k, uint32_t n)
+{
+	struct pkt *p = pkt_new(pool);
+	uint8_t *f = pkt_put(p, 54 + n);
+
+	frame_ether(f, frame_mac_host, frame_mac_peer, ETYPE_IP4);
+	memset(f + 34, 0, 20);
+	put16(f + 34, 9);
+	put16(f + 36, 4000);
+	put32(f + 38, k * 1000);
+	f[46] = 0x50;
+	f[47] = 0x10;
+	memset(f + 54, (int)k, n);
+	frame_ip4(f + 14, "10.0.0.2", "10.0.0.1", 6, 0x4000, 20 + n);
+	put16(f + 18, (uint16_t)k);
+	put16(f + 24, cksum_ip4(f + 14, 20));
+	put16(f + 50, cksum_l4(f + 14, 6, f + 34, 20 + n));
+	p->link = LINK_ETHER;
+	assert_int_equal(classify(p, DIR_IN), DROP_NONE);
+	return p;
+}
+
+/* What the host sends in one piece comes in one piece, told as that; a burst of such ends early. */
+static void
+test_super_frames(void **state)
+{
+	static uint8_t f[66000];
+	struct virtio_net_hdr h = {
+	    VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4, 54, 1000, 34, 16};
+	struct pkt *p;
+	struct burst b;
+	int fd;
+
+	go();
+	fd = beside();
+	p = segment(0, 1000);
+	memcpy(f, &h, sizeof h);
+	memcpy(f + sizeof h, pkt_data(p), 54);
+	memcpy(f + sizeof h, frame_mac_peer, 6);
+	memcpy(f + sizeof h + 6, frame_mac_host, 6);
+	frame_ip4(f + sizeof h + 14, "10.0.0.1", "10.0.0.2", 6, 0x4000, 60020);
+	pkt_free(pool, p);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(send(fd, f, sizeof h + 54 + 60000, 0), sizeof h + 54 + 60000);
+	assert_int_equal(edge_recv(e, pool, &b, BURST_MAX), 3);
+	p = b.p[0];
+	assert_int_equal(p->drop, DROP_NONE);
+	assert_int_equal(p->len, 54 + 60000);
+	assert_int_equal(p->todo.gso, GSO_TCP4);
+	assert_int_equal(p->todo.gso_size, 1000);
+	assert_true(p->todo.partial);
+	assert_int_equal(p->todo.csum_start, 34);
+	assert_int_equal(pkt_count(p), 60);
+	give_back(&b);
+	assert_int_equal(edge_recv(e, pool, &b, BURST_MAX), 1);
+	give_back(&b);
+	close(fd);
+}
+
+/* Segments in a row reach the host as one; cut, they are what they were; alone ones, and a host that is down, as ever. */
+static void
+test_joined(void **state)
+{
+	static uint8_t got[66000];
+	struct virtio_net_hdr h;
+	struct burst b = {.n = 12};
+	ssize_t n;
+	int fd;
+
+	go();
+	fd = beside();
+	for (unsigned k = 0; k < 11; k++)
+		b.p[k] = segment(k, 1000);
+	b.p[3]->drop = DROP_REPLAY_DUP; /* a gap */
+	b.p[11] = to_host(7);
+	b.p[11]->link = LINK_ETHER;
+	assert_int_equal(classify(b.p[11], DIR_IN), DROP_NONE);
+	assert_int_equal(edge_send(e, &b), 11);
+	for (int i = 0; i < 3; i++) {
+		static const uint32_t want[] = {3000 + 54, 7000 + 54, 49};
+
+		assert_true(lab_readable(fd, 1000));
+		n = recv(fd, got, sizeof got, 0);
+		memcpy(&h, got, sizeof h);
+		assert_int_equal(n, sizeof h + want[i]);
+		assert_int_equal(h.gso_type, i < 2 ? VIRTIO_NET_HDR_GSO_TCPV4 : 0);
+		if (i < 2)
+			assert_int_equal(h.gso_size, 1000);
+		assert_int_equal(b.p[i]->todo.gso, 0);
+	}
+	assert_false(lab_readable(fd, 20));
+	assert_int_equal(lab("ip link set t0 down"), 0);
+	assert_int_equal(edge_send(e, &b), 0);
+	for (unsigned k = 0; k < 12; k++)
+		assert_int_equal(b.p[k]->drop, k == 3 ? DROP_REPLAY_DUP : DROP_LINK_DOWN);
+	give_back(&b);
+	close(fd);
+}
+
+/* The host's own sockets get datagrams that went in joined one by one. */
+static void
+test_joined_udp(void **state)
+{
+	struct burst b = {.n = 9};
+	uint8_t got[300];
+	int s;
+
+	go();
+	s = udp(4000);
+	for (unsigned k = 0; k < 9; k++) {
+		uint8_t *f;
+
+		b.p[k] = to_host(k == 8 ? 50 : 100);
+		b.p[k]->link = LINK_ETHER;
+		f = pkt_data(b.p[k]);
+		put16(f + 18, (uint16_t)k);
+		put16(f + 24, cksum_ip4(f + 14, 20));
+		f[42] = (uint8_t)k;
+		put16(f + 40, cksum_l4(f + 14, 17, f + 34, b.p[k]->len - 34));
+		assert_int_equal(classify(b.p[k], DIR_IN), DROP_NONE);
+	}
+	assert_int_equal(edge_send(e, &b), 9);
+	for (unsigned k = 0; k < 9; k++) {
+		assert_true(lab_readable(s, 1000));
+		assert_int_equal(recv(s, got, sizeof got, 0), k == 8 ? 50 : 100);
+		assert_int_equal(got[0], k);
+	}
+	give_back(&b);
+	close(s);
+}
+
 /* Deleted under us: an error each time, and writes say so; a new bind makes a new one. */
 static void
 test_deleted(void **state)
@@ -343,7 +513,7 @@ test_deleted(void **state)
 static void
 test_errors(void **state)
 {
-	struct edge *other = edge_tap_new("t0", -1), *nic = edge_tap_new("lo", -1);
+	struct edge *other = edge_tap_new("t0", -1, false), *nic = edge_tap_new("lo", -1, false);
 
 	assert_int_equal(edge_bind(e), 0);
 	assert_int_equal(edge_bind(other), -1);
@@ -352,9 +522,9 @@ test_errors(void **state)
 	assert_int_equal(errno, EINVAL);
 	edge_free(other);
 	edge_free(nic);
-	assert_null(edge_tap_new("tap%d", -1));
-	assert_null(edge_tap_new("a-name-of-16-oct", -1));
-	assert_null(edge_tap_new("", -1));
+	assert_null(edge_tap_new("tap%d", -1, false));
+	assert_null(edge_tap_new("a-name-of-16-oct", -1, false));
+	assert_null(edge_tap_new("", -1, false));
 }
 
 /* In another namespace, while the caller stays where it is. */
@@ -368,7 +538,7 @@ test_namespace(void **state)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	there = lab_self();
 	assert_int_equal(setns(here, CLONE_NEWNET), 0);
-	far = edge_tap_new("t0", there);
+	far = edge_tap_new("t0", there, false);
 	assert_int_equal(edge_bind(far), 0);
 	assert_int_not_equal(lab("ip link show t0 2>/dev/null >&2"), 0);
 	edge_caps(far, &c);
@@ -391,6 +561,7 @@ int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define O(f) cmocka_unit_test_setup_teardown(f, setup_offload, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(test_carrier),
 	    T(test_receive),
@@ -399,6 +570,12 @@ main(void)
 	    T(test_pause),
 	    T(test_killed),
 	    T(test_offloads),
+	    O(test_offloads_on),
+	    O(test_super_frames),
+	    O(test_joined),
+	    O(test_joined_udp),
+	    O(test_send),
+	    O(test_pause),
 	    T(test_deleted),
 	    T(test_errors),
 	    T(test_namespace),

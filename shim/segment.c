@@ -1,12 +1,7 @@
-#include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <string.h>
 #include "datapath.h"
 #include "segment.h"
-
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
-#endif
 
 #define OPTIONS_MAX 4 /* IPv6 extension headers in front of TCP or UDP */
 
@@ -74,13 +69,13 @@ enum drop
 segment_begin(struct segment *s, const uint8_t *frame, uint32_t len, const struct vnet *v)
 {
 	uint32_t hlen;
-	bool tcp = v->gso == VIRTIO_NET_HDR_GSO_TCPV4 || v->gso == VIRTIO_NET_HDR_GSO_TCPV6;
+	bool tcp = v->gso == GSO_TCP4 || v->gso == GSO_TCP6;
 
 	memset(s, 0, sizeof *s);
 	s->frame = frame;
 	s->len = len;
 	s->size = v->gso_size;
-	if ((!tcp && v->gso != VIRTIO_NET_HDR_GSO_UDP_L4) || s->size == 0 || !find_l4(s))
+	if ((!tcp && v->gso != GSO_UDP) || s->size == 0 || !find_l4(s))
 		return DROP_EDGE_ERROR;
 	if (s->proto != (tcp ? IPPROTO_TCP : IPPROTO_UDP))
 		return DROP_EDGE_ERROR;
@@ -95,10 +90,29 @@ segment_begin(struct segment *s, const uint8_t *frame, uint32_t len, const struc
 	return DROP_NONE;
 }
 
+uint32_t
+segment_left(const struct segment *s)
+{
+	return s->next < s->len ? (s->len - s->next + s->size - 1) / s->size : s->index == 0;
+}
+
 bool
 segment_more(const struct segment *s)
 {
 	return s->next < s->len || s->index == 0;
+}
+
+enum drop
+segment_count(struct pkt *p)
+{
+	struct segment s;
+	enum drop d = segment_begin(&s, pkt_data(p), p->len, &p->todo);
+
+	if (d == DROP_NONE) {
+		p->more = (uint16_t)(segment_left(&s) - 1);
+		p->more_octets = p->more * s.hlen;
+	}
+	return d;
 }
 
 static void
@@ -115,12 +129,13 @@ fix_ip(const struct segment *s, uint8_t *f, uint32_t total)
 	put16(ip + 10, cksum_ip4(ip, s->l4 - s->l3));
 }
 
+/* ${sum} is the payload's, taken while it was copied. */
 static void
-fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last)
+fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last, uint64_t sum)
 {
 	uint8_t *l4 = f + s->l4;
 	uint8_t *field = l4 + (s->proto == IPPROTO_TCP ? 16 : 6);
-	uint16_t sum;
+	uint16_t v;
 
 	if (s->proto == IPPROTO_TCP) {
 		put32(l4 + 4, get32(l4 + 4) + (s->next - s->hlen));
@@ -132,23 +147,31 @@ fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last)
 		put16(l4 + 4, (uint16_t)(total - s->l4));
 	}
 	put16(field, 0);
-	sum = cksum_l4(f + s->l3, s->proto, l4, total - s->l4);
-	put16(field, sum ? sum : 0xffff);
+	if (s->unsummed)
+		return;
+	sum =
+	    cksum_add(sum + cksum_pseudo(f + s->l3, s->proto, total - s->l4), l4, s->hlen - s->l4);
+	v = cksum_fold(sum);
+	put16(field, v == 0 && s->proto == IPPROTO_UDP ? 0xffff : v);
 }
 
 void
 segment_next(struct segment *s, struct pkt *p)
 {
 	uint32_t n = s->len - s->next;
+	uint64_t sum = 0;
 	uint8_t *f;
 
 	if (n > s->size)
 		n = s->size;
 	if (s->hlen + n - s->l3 <= 0xffff && (f = pkt_put(p, s->hlen + n)) != NULL) {
 		memcpy(f, s->frame, s->hlen);
-		memcpy(f + s->hlen, s->frame + s->next, n);
+		if (s->unsummed)
+			memcpy(f + s->hlen, s->frame + s->next, n);
+		else
+			sum = cksum_copy(f + s->hlen, s->frame + s->next, n);
 		fix_ip(s, f, s->hlen + n);
-		fix_l4(s, f, s->hlen + n, s->next + n == s->len);
+		fix_l4(s, f, s->hlen + n, s->next + n == s->len, sum);
 	} else {
 		p->drop = DROP_NO_ROOM;
 	}

@@ -1,29 +1,26 @@
 /*
- * Cutting a received super-frame into the packets it stands for.
+ * Cutting a super-frame into the packets it stands for.
  *
- * A veth peer with offloads on, or a NIC that merges (GRO), hands up to 64 KB of TCP or UDP payload behind one header.  The
- * walk, policy and the TAP below its MTU want what would have been on a wire: segments of gso_size octets of payload, each with
- * lengths, IPv4 ID, sequence number, flags and checksums of its own.  Only clear traffic can look like this.
+ * A host whose NIC segments for it, a veth peer with offloads on, or a NIC that merges (GRO), hands up to 64 KB of TCP or UDP
+ * payload behind one header.  What goes to a wire, or through a transform, is segments of gso_size octets of payload, each with
+ * lengths, IPv4 ID, sequence number, flags and checksums of its own.
  */
 #ifndef BITS_SEGMENT_H
 #define BITS_SEGMENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "drop.h"
-#include "vnet.h"
-
-/* Opaque types. */
-struct pkt;
+#include "pkt.h"
 
 struct segment {
 	const uint8_t *frame;  /* the caller's, untouched until the last segment is out */
 	uint32_t len;
 	uint32_t l3, l4, hlen; /* offsets of IP, TCP or UDP, payload */
 	uint32_t next;         /* offset of the payload not yet given out */
-	uint16_t size;         /* octets of payload of a segment */
-	uint16_t index;        /* of the next segment, from 0 */
+	uint32_t size;         /* octets of payload of a segment; the caller may change it before the first */
+	uint32_t index;        /* of the next segment, from 0 */
 	uint8_t af, proto;
+	bool unsummed;         /* UDP goes without a checksum: ESP follows, and looks after itself (RFC 3948 2.1) */
 };
 
 /**
@@ -33,10 +30,16 @@ struct segment {
  */
 enum drop segment_begin(struct segment *s, const uint8_t *frame, uint32_t len, const struct vnet *v);
 
+/** segment_left(s): number of segments left. */
+uint32_t segment_left(const struct segment *s);
+
 /** segment_more(s): is there a segment left? */
 bool segment_more(const struct segment *s);
 
 /** segment_next(s, p): the next segment into the empty packet ${p}; p->drop is NO_ROOM when it is too small. */
 void segment_next(struct segment *s, struct pkt *p);
+
+/** segment_count(p): for an edge that has read the super-frame ${p}: what it counts as.  DROP_NONE, or EDGE_ERROR as segment_begin(). */
+enum drop segment_count(struct pkt *p);
 
 #endif
