@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "graves.h"
 #include "log.h"
 #include "mono.h"
 #include "reload.h"
@@ -13,6 +14,7 @@ struct reload {
 	struct reload_env env;
 	struct ruleset set;    /* in force; indexed */
 	struct ruleset before; /* reload_try(): what to go back to */
+	struct graves *graves; /* SAs that have gone */
 	bool trying;
 	uint64_t number;
 	struct ipaddr here[ADDRESSES_MAX];
@@ -29,7 +31,8 @@ reload_new(const struct reload_env *env)
 	r->env = *env;
 	ruleset_init(&r->set);
 	ruleset_init(&r->before);
-	if (ruleset_index(&r->set) < 0) {
+	if ((r->graves = graves_new()) == NULL || ruleset_index(&r->set) < 0) {
+		graves_free(r->graves);
 		free(r);
 		return NULL;
 	}
@@ -43,6 +46,7 @@ reload_free(struct reload *r)
 		return;
 	ruleset_fini(&r->set);
 	ruleset_fini(&r->before);
+	graves_free(r->graves);
 	free(r);
 }
 
@@ -88,17 +92,22 @@ direction(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 	return said;
 }
 
-/* Everything up to ${old}'s top counts as seen in the window of ${sa}, which nobody uses yet: some good packets may be lost, and none
- * is accepted twice. */
+/* Everything up to ${top} counts as seen in the window of ${sa}, which nobody uses yet: some good packets may be lost, and none is
+ * accepted twice. */
 static void
-carry_window(struct sa *sa, const struct sa *old)
+raise_window(struct sa *sa, uint64_t top)
 {
-	uint64_t top = __atomic_load_n(&old->replay.top, __ATOMIC_RELAXED);
-
-	if (!sa->in || !old->in || sa->replay.size == 0 || top <= sa->replay.top)
+	if (!sa->in || sa->replay.size == 0 || top <= sa->replay.top)
 		return;
 	sa->replay.top = top;
 	memset(sa->replay.bitmap, 0xff, sa->replay.words * sizeof *sa->replay.bitmap);
+}
+
+static void
+carry_window(struct sa *sa, const struct sa *old)
+{
+	if (old->in)
+		raise_window(sa, __atomic_load_n(&old->replay.top, __ATOMIC_RELAXED));
 }
 
 /* The object for ${p}: the one in force when it is the same SA in the same direction, else a new one. */
@@ -111,7 +120,7 @@ make_sa(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 	struct sa_params resolved;
 
 	/* (a new one's window follows in carry_windows()) */
-	if (old && old->p.dir == dir && sa_params_eq(&old->p, p))
+	if (old && sa_usable(old) && old->p.dir == dir && sa_params_eq(&old->p, p))
 		return sa_ref(old);
 	sa_params_copy(&resolved, p);
 	resolved.dir = dir;
@@ -152,6 +161,32 @@ carry_windows(void *ctx)
 
 		if (was)
 			carry_window(sa, was);
+	}
+}
+
+/* Those of ${next} that came back go on where they were when they went. */
+static void
+raise_windows(const struct reload *r, const struct ruleset *old, struct ruleset *next)
+{
+	for (size_t i = 0; i < next->nsas; i++) {
+		struct sa *sa = next->sa[i].sa;
+		long j = ruleset_find_sa(old, sa->p.proto, sa->spi, &sa->p.dst);
+
+		if (j < 0 || old->sa[j].sa != sa) /* nobody uses it yet */
+			raise_window(sa, graves_top(r->graves, sa));
+	}
+}
+
+/* SAs of ${old}, which is no longer in force, that are not in force now. */
+static void
+bury(struct reload *r, const struct ruleset *old)
+{
+	for (size_t i = 0; i < old->nsas; i++) {
+		const struct sa *sa = old->sa[i].sa;
+		long j = ruleset_find_sa(&r->set, sa->p.proto, sa->spi, &sa->p.dst);
+
+		if ((j < 0 || r->set.sa[j].sa != sa) && graves_dig(r->graves, sa) < 0)
+			log_warn("SPI 0x%08x: its window is forgotten", sa->spi);
 	}
 }
 
@@ -243,6 +278,7 @@ commit(struct reload *r, struct ruleset *next, bool first_use, struct diags *ds)
 		goto err0;
 	}
 	begin_numbers(r, next, first_use, ds);
+	raise_windows(r, &r->set, next);
 	r->number++;
 	old = r->set;
 	r->set = *next;
@@ -252,6 +288,7 @@ commit(struct reload *r, struct ruleset *next, bool first_use, struct diags *ds)
 		shim_publish_after(r->env.shim, g, carry_windows, &turn);
 	else
 		shim_publish(r->env.shim, g);
+	bury(r, &old);
 	end_numbers(r, &old);
 	ruleset_fini(&old);
 	if (r->env.published)

@@ -452,6 +452,62 @@ test_addresses_come_later(void **state)
 	assert_int_equal(replay_check(&sa->replay, 501), DROP_NONE);
 }
 
+/* The pair of GCM has ended; the file is loaded again. */
+static void
+again(struct fix *f, uint64_t next)
+{
+	struct sa *out, *in;
+
+	assert_int_equal(load(f, GCM "\n"), 0);
+	out = sa_of(f, 0x1001);
+	in = sa_of(f, 0x2001);
+	assert_true(sa_usable(out) && sa_usable(in));
+	assert_true(out->seq.next >= next); /* no number twice, or GCM is broken */
+	assert_true(out->seq.reserved > out->seq.next);
+	assert_int_equal(out->cout.packets, 0); /* but its lifetime begins anew */
+	assert_int_equal(in->replay.top, 700);
+	assert_int_equal(replay_check(&in->replay, 700), DROP_REPLAY_DUP);
+	assert_int_not_equal(replay_check(&in->replay, 690), DROP_NONE);
+	assert_int_equal(replay_check(&in->replay, 701), DROP_NONE);
+}
+
+static void
+test_what_ended_comes_back(void **state)
+{
+	struct fix *f = *state;
+	struct diags ds = {0};
+	struct sa *out, *in;
+	uint64_t next;
+
+	assert_int_equal(load(f, GCM "\n"), 0);
+	out = sa_of(f, 0x1001);
+	in = sa_of(f, 0x2001);
+	out->seq.next = next = 300;
+	out->cout.packets = 299;
+	in->replay.top = 700;
+	assert_true(sa_move(out, SA_DEAD));
+	assert_true(sa_move(in, SA_DEAD));
+	again(f, next); /* before they were removed */
+
+	next = sa_of(f, 0x1001)->seq.next += 10;
+	assert_true(sa_move(sa_of(f, 0x1001), SA_DEAD));
+	assert_true(sa_move(sa_of(f, 0x2001), SA_DEAD));
+	assert_int_equal(reload_bury(f->r), 0);
+	assert_int_equal(sadb_count(sad(f)), 0);
+	again(f, next); /* and after that */
+
+	next = sa_of(f, 0x1001)->seq.next += 10;
+	assert_int_equal(reload_flush(f->r, RELOAD_SAS, &ds), 0);
+	assert_int_equal(load(f, "flow from any to any type deny\n"), 0);
+	again(f, next);
+
+	/* Under another SPI it is another SA, and so is one with another key. */
+	assert_int_equal(load(f, "esp transport from 10.9.0.2 to 10.9.0.1 spi 0x2002 enc aes-128-gcm enckey " KEY("b2") "\n"
+	    "esp transport from 10.9.0.2 to 10.9.0.1 spi 0x2001 enc aes-128-gcm enckey " KEY("e5") "\n"), 0);
+	assert_int_equal(sa_of(f, 0x2002)->replay.top, 0);
+	assert_int_equal(sa_of(f, 0x2001)->replay.top, 0);
+}
+
 static void
 test_numbers_are_topped_up(void **state)
 {
@@ -634,7 +690,7 @@ main(void)
 	    T(test_edit),
 	    T(test_flush),
 	    T(test_addresses_come_later),
-	    T(test_numbers_are_topped_up),
+	    T(test_what_ended_comes_back), T(test_numbers_are_topped_up),
 	    T(test_ten_thousand),
 	    T(test_what_comes_back_is_the_same_object),
 	    T(test_a_key_used_on_trial_goes_on),
