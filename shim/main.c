@@ -263,7 +263,7 @@ dissolve(const struct options *o, const struct nic_opts *no)
 	int fd;
 
 	if (nic_state_file(no, saved, sizeof saved) == -1)
-		fatalx("%s: the state directory's name is too long", o->state_dir);
+		fatalx("%s: no name for the NIC's state in it", o->state_dir);
 	snprintf(netns, sizeof netns, "bits-%s", o->nic);
 	if ((fd = netns_open(o->netns ? o->netns : netns)) >= 0)
 		close(fd);

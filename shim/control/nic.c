@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "log.h"
@@ -61,7 +62,10 @@ nic_init(struct nic *n, const struct nic_opts *o, char *why, size_t cap)
 		snprintf(n->netns, sizeof n->netns, "bits-%s", o->name);
 	snprintf(n->dir, sizeof n->dir, "%s", o->state_dir);
 	if (nic_state_file(o, n->file, sizeof n->file) == -1)
-		return nic_why(why, cap, "%s: the state directory's name is too long", o->name);
+		return nic_why(why, cap,
+		    "%s: no name for its state: the state directory's is too long, or /proc is "
+		    "not there",
+		    o->name);
 	n->stay = o->stay;
 	if ((n->host_fd = netns_self()) == -1 ||
 	    (n->host = netlink_open(n->host_fd, NETLINK_ROUTE, 0)) == NULL) {
@@ -301,8 +305,17 @@ take(struct nic *n, const struct nic_opts *o, char *why, size_t cap)
 int
 nic_state_file(const struct nic_opts *o, char *buf, size_t cap)
 {
-	int n = snprintf(buf, cap, "%s/%s.nic", o->state_dir, o->name);
+	int fd = netns_self(), n;
+	struct stat st;
 
+	if (fd == -1)
+		return -1;
+	n = fstat(fd, &st);
+	close(fd);
+	if (n == -1)
+		return -1;
+	n = snprintf(
+	    buf, cap, "%s/%s.%llu.nic", o->state_dir, o->name, (unsigned long long)st.st_ino);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 

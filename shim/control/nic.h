@@ -51,7 +51,8 @@ struct nic;
  */
 int nic_check(const struct nic_opts *o, char *why, size_t cap);
 
-/** nic_state_file(o, buf, cap): where the state of this NIC is saved.  0, or -1: the name is too long. */
+/** nic_state_file(o, buf, cap): where the state of this NIC of the calling thread's namespace is saved.  0, or -1: the name is too long, or there
+ * is no /proc. */
 int nic_state_file(const struct nic_opts *o, char *buf, size_t cap);
 
 /**

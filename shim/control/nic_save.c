@@ -1,9 +1,11 @@
 /*
- * The state file <state_dir>/<nic>.nic: JSON, one document; what netlink said is kept in hexadecimal as it was said.
+ * The state file <state_dir>/<nic>.<host namespace>.nic: JSON, one document; what netlink said is kept in hexadecimal as it was
+ * said.  The namespace, by its inode, is part of the name because NICs of two of them may have one name.
  *
  * It is written beside and renamed over, and only of use until the next boot: then the NIC is where it was, and its
  * configuration comes from where the host has it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -198,6 +200,35 @@ write_file(const struct nic *n, const char *text)
 	return 0;
 }
 
+/* Files of an earlier boot of namespaces that are gone: they would never be looked at again. */
+static void
+tidy(const struct nic *n)
+{
+	const char *own = strrchr(n->file, '/') + 1, *id;
+	size_t len = strlen(n->name);
+	char path[PATH_MAX], boot[64];
+	struct dirent *e;
+	json_t *j;
+	DIR *d;
+
+	if (boot_id(boot) == -1 || (d = opendir(n->dir)) == NULL)
+		return;
+	while ((e = readdir(d)) != NULL) {
+		const char *number = e->d_name + len + 1;
+
+		if (strncmp(e->d_name, n->name, len) != 0 || e->d_name[len] != '.' ||
+		    strcmp(number + strspn(number, "0123456789"), ".nic") != 0 ||
+		    strcmp(e->d_name, own) == 0 ||
+		    (size_t)snprintf(path, sizeof path, "%s/%s", n->dir, e->d_name) >= sizeof path)
+			continue;
+		j = json_load_file(path, 0, NULL);
+		if (j && json_unpack(j, "{s:s}", "boot", &id) == 0 && strcmp(id, boot) != 0)
+			(void)unlink(path);
+		json_decref(j);
+	}
+	closedir(d);
+}
+
 int
 nic_save_store(const struct nic *n, char *why, size_t cap)
 {
@@ -214,6 +245,8 @@ nic_save_store(const struct nic *n, char *why, size_t cap)
 		nic_why(why, cap, "%s: state file %s: %s", n->name, n->file, strerror(errno));
 	else
 		r = 0;
+	if (r == 0 && (n->st.phase == NIC_MOVING || n->st.phase == NIC_GUARDING))
+		tidy(n);
 	free(text);
 	return r;
 }

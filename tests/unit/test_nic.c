@@ -280,7 +280,7 @@ test_state_lost(void **state)
 	bed_configure(bed_plain);
 	before = bed_look(false);
 	nic_free(bed_take());
-	assert_int_equal(sh("rm %s/eth0.nic", bed.dir), 0);
+	assert_int_equal(sh("rm %s/eth0.*.nic", bed.dir), 0);
 	n = bed_take();
 	bed_give_back(n);
 	after = bed_look(false);
@@ -289,9 +289,9 @@ test_state_lost(void **state)
 	free(after);
 	/* an unreadable one is no reason to guess */
 	nic_free(bed_take());
-	assert_int_equal(sh("echo '{' > %s/eth0.nic", bed.dir), 0);
+	assert_int_equal(sh("echo '{' > $(echo %s/eth0.*.nic)", bed.dir), 0);
 	assert_null(nic_take(&bed.o, bed.why, sizeof bed.why));
-	assert_non_null(strstr(bed.why, "eth0.nic cannot be read"));
+	assert_non_null(strstr(bed.why, ".nic cannot be read"));
 	assert_private(true);
 }
 
@@ -304,16 +304,27 @@ test_other_boot(void **state)
 
 	bed_configure(bed_plain);
 	nic_free(bed_take());
-	assert_int_equal(sh("cp %s/eth0.nic %s.old", bed.dir, bed.dir), 0);
+	assert_int_equal(sh("cp %s/eth0.*.nic %s.old && basename %s/eth0.*.nic >%s.name", bed.dir, bed.dir, bed.dir, bed.dir), 0);
 	n = bed_take();
 	bed_give_back(n);
 	assert_int_equal(
-	    sh("sed 's/\"boot\": \"[^\"]*\"/\"boot\": \"x\"/' %s.old > %s/eth0.nic; rm %s.old;"
+	    sh("sed 's/\"boot\": \"[^\"]*\"/\"boot\": \"x\"/' %s.old > %s/$(cat %s.name); rm %s.old %s.name;"
 	       " ip addr add 10.9.0.55/24 dev eth0",
-		bed.dir, bed.dir, bed.dir),
+		bed.dir, bed.dir, bed.dir, bed.dir, bed.dir),
 	    0);
 	before = bed_look(false);
 	n = bed_take();
+	/* those of other namespaces, of this boot and of others */
+	assert_int_equal(sh("cd %s && cp eth0.*.nic 7 && mv 7 eth0.7.nic && cp eth0.7.nic eth1.8.nic && "
+			    "sed 's/\"boot\": \"[^\"]*\"/\"boot\": \"x\"/' eth0.7.nic >eth0.8.nic",
+			     bed.dir),
+	    0);
+	bed_give_back(n);
+	n = bed_take();
+	assert_int_equal(sh("cd %s && test -e eth0.7.nic && test -e eth1.8.nic && test ! -e eth0.8.nic && "
+			    "rm eth0.7.nic eth1.8.nic",
+			     bed.dir),
+	    0);
 	bed_give_back(n);
 	after = bed_look(false);
 	assert_looks(before, after);

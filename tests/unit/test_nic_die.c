@@ -26,7 +26,7 @@ nothing_left(void)
 
 	snprintf(path, sizeof path, "/run/netns/%s", bed.priv);
 	assert_int_equal(access(path, F_OK), -1);
-	snprintf(path, sizeof path, "%s/eth0.nic", bed.dir);
+	assert_int_equal(nic_state_file(&bed.o, path, sizeof path), 0);
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(if_nametoindex("eth0-bits"), 0);
 }
