@@ -42,6 +42,8 @@ struct pair_sa {
 	bool follow;
 	uint32_t tfc;
 	uint16_t encap; /* ESP in UDP: both ports */
+	bool no_replay; /* window 0 */
+	bool no_ecn;	/* `ecn off` */
 };
 
 static inline struct secret *
@@ -77,8 +79,9 @@ pair_sa_new(const struct pair_sa *s, uint32_t spi, bool reverse, enum sa_dir dir
 		p.authkey = pair_key(p.auth, 0, (uint8_t)(99 + reverse));
 	p.esn = s->esn;
 	p.weak = true;
-	if (s->replay)
+	if (s->replay || s->no_replay)
 		p.replay = s->replay;
+	p.ecn = !s->no_ecn;
 	p.soft = s->soft;
 	p.hard = s->hard;
 	p.df = s->df;

@@ -111,6 +111,23 @@ test_dscp(void **state)
 	}
 }
 
+/* RFC 6040 4.1's compatibility mode, `ecn off`: Not-ECT outside, DSCP as ever, the inner field as the host made it. */
+static void
+test_ecn_off(void **state)
+{
+	EACH_SHAPE(s)
+	{
+		struct pair_sa sa = tunnel(s);
+
+		sa.no_ecn = true;
+		begin(&sa, s);
+		for (unsigned tos = 0; tos < 256; tos++)
+			assert_int_equal(
+			    class_of(through(inner(s, (uint8_t)tos, 64, 0, 0x4000))), tos & 0xfc);
+		end();
+	}
+}
+
 /* An IPv6 packet inside counts as one with DF; the outer IPv6 header has none. */
 static void
 test_df(void **state)
@@ -226,6 +243,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_dscp),
+	    cmocka_unit_test(test_ecn_off),
 	    cmocka_unit_test(test_df),
 	    cmocka_unit_test(test_ttl),
 	    cmocka_unit_test(test_flow_label),

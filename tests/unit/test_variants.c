@@ -13,9 +13,9 @@
 
 static struct pair pr;
 static struct sa *in;
-static uint8_t valid[600], frame[600], got[600];
+static uint8_t valid[600], frame[700], got[600];
 static uint32_t len, at; /* of the packet; of its ESP or AH header */
-static bool ah;
+static bool ah, six;
 static uint64_t want[DROP_MAX]; /* what was expected so far */
 
 /* What no packet may change that was not authentic. */
@@ -65,14 +65,18 @@ refused(uint32_t n, enum drop why, const char *what, uint32_t which)
 		fail_msg("%s %u changes the SA's state", what, which);
 }
 
-/* The IPv4 header fits ${n} octets of frame. */
+/* The IP header fits ${n} octets of frame. */
 static void
 mend(uint32_t n)
 {
-	put16(frame + 16, (uint16_t)(n - 14));
-	put16(frame + 24, cksum_ip4(frame + 14, 20));
+	if (six) {
+		put16(frame + 18, (uint16_t)(n - 54));
+	} else {
+		put16(frame + 16, (uint16_t)(n - 14));
+		put16(frame + 24, cksum_ip4(frame + 14, 20));
+	}
 	if (in->p.encap_dport)
-		put16(frame + 38, (uint16_t)(n - 34));
+		put16(frame + at - 4, (uint16_t)(n + 8 - at));
 }
 
 /* By RFC 4303 3.4 and 4302 3.4: what a packet with ${n} octets from the IPsec header on is worth when its ICV is wrong. */
@@ -83,7 +87,7 @@ by_length(uint32_t n)
 	uint32_t around = 8u + c->iv_len + c->icv_len;
 
 	if (ah)
-		return n < ah_len(in, c, 4) ? DROP_RUNT : DROP_AUTH_FAILED;
+		return n < ah_len(in, c, six ? 6 : 4) ? DROP_RUNT : DROP_AUTH_FAILED;
 	if (n < around + c->block)
 		return DROP_RUNT;
 	return (n - around) % c->block ? DROP_BAD_LENGTH : DROP_AUTH_FAILED;
@@ -143,7 +147,12 @@ flipped_ones(void)
 		frame[at + bit / 8] ^= (uint8_t)(1u << (bit % 8));
 		refused(len, by_octet(bit / 8), "bit", bit);
 	}
-	/* the IPv4 header has a checksum, and a length that may not be the frame's */
+}
+
+/* The IPv4 header has a checksum, and a length that may not be the frame's. */
+static void
+flipped_header4(void)
+{
 	for (uint32_t bit = 0; bit < 20 * 8; bit++) {
 		uint32_t total;
 
@@ -153,6 +162,36 @@ flipped_ones(void)
 		refused(len,
 		    frame[14] == 0x45 && total > len - 14 ? DROP_TRUNCATED : DROP_BAD_HEADER,
 		    "header bit", bit);
+	}
+}
+
+/*
+ * The IPv6 header has no checksum: its version, a length that is the frame's or not, and a destination that no SA has.  Of the rest, what is
+ * no business of the ICV's goes through, and AH's would be wrong.
+ */
+static void
+flipped_header6(void)
+{
+	for (uint32_t bit = 0; bit < 40 * 8; bit++) {
+		uint32_t total;
+		enum drop why;
+
+		memcpy(frame, valid, len);
+		frame[14 + bit / 8] ^= (uint8_t)(1u << (bit % 8));
+		total = 40u + get16(frame + 18);
+		if (bit < 8 && bit >= 4)
+			why = DROP_BAD_HEADER;
+		else if (bit / 8 == 4 || bit / 8 == 5)
+			why = total > len - 14	 ? DROP_TRUNCATED
+			      : total + 14 <= at ? DROP_RUNT
+						 : by_length(total + 14 - at);
+		else if (bit / 8 >= 24)
+			why = DROP_UNKNOWN_SPI;
+		else if (ah && bit / 8 >= 8)
+			why = DROP_AUTH_FAILED;
+		else
+			continue;
+		refused(len, why, "header bit", bit);
 	}
 }
 
@@ -179,8 +218,12 @@ taken_once(void)
 static void
 variants(const struct pair_sa *s)
 {
-	const char *src = s->mode == MODE_TUNNEL ? "10.1.0.1" : s->src,
-		   *dst = s->mode == MODE_TUNNEL ? "10.2.0.1" : s->dst;
+	const char *src = s->mode != MODE_TUNNEL ? s->src
+			  : strchr(s->src, ':')	 ? "fd01::1"
+						 : "10.1.0.1",
+		   *dst = s->mode != MODE_TUNNEL ? s->dst
+			  : strchr(s->src, ':')	 ? "fd02::1"
+						 : "10.2.0.1";
 	uint8_t f[200];
 	uint32_t n = frame_make_udp(f, src, dst, 1, 2, 0x4000, 10);
 	struct event ev;
@@ -192,6 +235,7 @@ variants(const struct pair_sa *s)
 	in = sadb_at(pr.b.w.gen->sad, 0);
 	assert_true(in->in != NULL && in->spi == 0x1001);
 	ah = s->proto == IPSEC_AH;
+	six = strchr(s->src, ':') != NULL;
 	/* two go through; the third is the one that is varied */
 	for (int i = 0; i < 3; i++) {
 		host_send1(&pr.a, f, n);
@@ -203,15 +247,31 @@ variants(const struct pair_sa *s)
 			assert_true(edge_mem_take(pr.b.w.upper, got, sizeof got) > 0);
 		}
 	}
-	at = 34 + (s->encap ? 8 : 0);
+	at = (six ? 54 : 34) + (s->encap ? 8 : 0);
 	short_ones();
 	long_ones();
 	flipped_ones();
+	if (!six)
+		flipped_header4();
+	else if (!s->encap) /* whose UDP header says the length too */
+		flipped_header6();
 	while (events_pop(pr.b.w.events, &ev))
 		assert_int_equal(ev.kind, EV_AUDIT); /* nobody is told of a peer that moved */
 	taken_once();
 	host_balance(&pr.b);
 	pair_fini(&pr);
+}
+
+/* ${s} over IPv4 and over IPv6. */
+static void
+families(struct pair_sa s)
+{
+	s.src = "10.0.0.1";
+	s.dst = "10.0.0.2";
+	variants(&s);
+	s.src = "fd00::1";
+	s.dst = "fd00::2";
+	variants(&s);
 }
 
 static void
@@ -223,15 +283,13 @@ test_esp(void **state)
 	for (size_t i = 0; (a = alg_at(i)) != NULL; i++) {
 		struct pair_sa s = {.proto = IPSEC_ESP,
 		    .mode = n % 2 ? MODE_TUNNEL : MODE_TRANSPORT,
-		    .src = "10.0.0.1",
-		    .dst = "10.0.0.2",
 		    .esn = n % 3 == 0};
 
 		if (a->is_auth ? a->kind == ALG_AH_GMAC : a->kind == ALG_NONE)
 			continue;
 		s.enc = a->is_auth ? "aes-128" : a->name;
 		s.auth = a->is_auth ? a->name : a->aead ? NULL : "hmac-sha2-256";
-		variants(&s);
+		families(s);
 		n++;
 	}
 	assert_true(n > 30);
@@ -246,14 +304,12 @@ test_ah(void **state)
 	for (size_t i = 0; (a = alg_at(i)) != NULL; i++) {
 		struct pair_sa s = {.proto = IPSEC_AH,
 		    .mode = n % 2 ? MODE_TUNNEL : MODE_TRANSPORT,
-		    .src = "10.0.0.1",
-		    .dst = "10.0.0.2",
 		    .auth = a->name,
 		    .esn = n % 3 == 0};
 
 		if (!a->is_auth || a->kind == ALG_NONE)
 			continue;
-		variants(&s);
+		families(s);
 		n++;
 	}
 	assert_true(n >= 9);
@@ -265,13 +321,11 @@ test_udpencap(void **state)
 	for (int mode = MODE_TRANSPORT; mode <= MODE_TUNNEL; mode++) {
 		struct pair_sa s = {.proto = IPSEC_ESP,
 		    .mode = mode,
-		    .src = "10.0.0.1",
-		    .dst = "10.0.0.2",
 		    .enc = "aes-128-gcm",
 		    .follow = true,
 		    .encap = 4500};
 
-		variants(&s);
+		families(s);
 	}
 }
 

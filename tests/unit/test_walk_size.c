@@ -208,6 +208,39 @@ test_tfc(void **state)
 		}
 }
 
+/* What does not say its own length is not padded: its receiver could not tell the end.  Nor is what a further SA wraps. */
+static void
+test_tfc_not(void **state)
+{
+	struct pair_sa s = {IPSEC_ESP, MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", "aes-128-gcm"},
+		       bundle[] = {
+			   s, {IPSEC_ESP, MODE_TUNNEL, "10.9.0.1", "10.9.0.2", "aes-128-gcm"}};
+	uint8_t f[200] = {0}, wire[2000], got[200];
+	uint32_t len;
+
+	s.tfc = bundle[0].tfc = 600;
+	pair_protect(&pr, &s, 1, "10.0.0.1", "10.0.0.2");
+	frame_ether(f, frame_mac_peer, frame_mac_host, ETYPE_IP4);
+	put16(f + 34, 5);
+	put16(f + 36, 6);
+	f[46] = 0x50;
+	len = 14 + frame_ip4(f + 14, "10.0.0.1", "10.0.0.2", 6, 0x4000, 21); /* TCP */
+	host_send1(&pr.a, f, len);
+	/* header and IV, 21 octets with 3 of trailer, ICV */
+	assert_int_equal(edge_mem_take(pr.a.w.lower, wire, sizeof wire), 34 + 16 + 24 + 16);
+	host_receive1(&pr.b, wire, 34 + 16 + 24 + 16);
+	assert_int_equal(edge_mem_take(pr.b.w.upper, got, sizeof got), len);
+	assert_memory_equal(got + 14, f + 14, len - 14);
+
+	pair_protect(&pr, bundle, 2, "10.0.0.1", "10.0.0.2");
+	len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 1, 2, 0x4000, 10);
+	host_send1(&pr.a, f, len);
+	/* 18 octets of UDP in ESP are 20 + 16 + 20 + 16; these in a tunnel */
+	assert_int_equal(edge_mem_take(pr.a.w.lower, wire, sizeof wire), 34 + 16 + 76 + 16);
+	host_receive1(&pr.b, wire, 34 + 16 + 76 + 16);
+	assert_int_equal(edge_mem_take(pr.b.w.upper, got, sizeof got), len);
+}
+
 /* RFC 3948: ESP in UDP both modes and families; IKE and keepalives beside it; the checksum NAT broke is mended */
 static void
 test_udpencap(void **state)
@@ -321,7 +354,7 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_too_big), T(test_fragments), T(test_ecn),
-	    T(test_tfc), T(test_udpencap), T(test_follow)};
+	    T(test_tfc), T(test_tfc_not), T(test_udpencap), T(test_follow)};
 
 	return walkbed_run("sizes and headers", tests, sizeof tests / sizeof tests[0]);
 }
