@@ -1,6 +1,7 @@
 /*
- * The arena: chunks of anonymous memory, each cut into slots of one size, locked and kept out of core dumps.  A free
+ * The arena: chunks of anonymous memory, each cut into slots of one size, locked, kept out of core dumps, and zeroes in a child.  A free
  * slot holds nothing but the link to the next one.  Chunks are never given back: a host's number of keys is its own.
+ * A child finds free slots that lead nowhere, which is an arena that is full.
  */
 #include "secret.h"
 
@@ -63,6 +64,7 @@ grow(unsigned c)
 		errno = e;
 		return -1;
 	}
+	(void)madvise(chunk, CHUNK, MADV_WIPEONFORK); /* EINVAL: Linux before 4.14 */
 	/* An ordinary user's limit may be too small: checking a file must work all the same, and the daemon asks
 	 * secret_locked() and says so. */
 	if (mlock(chunk, CHUNK) < 0)

@@ -1,5 +1,5 @@
 /*
- * Key bytes.  They live in one arena that is mlocked and left out of core dumps, are wiped when the last
+ * Key bytes.  They live in one arena that is mlocked, left out of core dumps and wiped in a child of fork(2), are wiped when the last
  * reference goes, and have no printing function but secret_hex(), which only `ipsecctl -k`'s path calls.
  */
 #ifndef BITS_SECRET_H

@@ -1,8 +1,8 @@
 /*
  * bitsd: options, start order, signals, exit status.
  *
- * options -> file -> NIC looked at -> lock -> NIC taken, edges bound -> first generation -> restart, carrier -> ready.  Whatever
- * fails before the NIC is taken changes nothing; whatever fails after it leaves the NIC closed.
+ * options -> file -> NIC looked at -> lock -> privileges dropped -> NIC taken, edges bound -> first generation -> restart,
+ * carrier -> ready.  Whatever fails before the NIC is taken changes nothing; whatever fails after it leaves the NIC closed.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -26,6 +26,7 @@
 #include "netns.h"
 #include "notify.h"
 #include "options.h"
+#include "privs.h"
 #include "reload.h"
 #include "rundir.h"
 #include "secret.h"
@@ -216,6 +217,10 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 	struct seqkeeper *keeper;
 	char why[1024];
 
+	if (privs_drop() < 0)
+		fatal("cannot give up capabilities");
+	privs_kept(why, sizeof why);
+	log_info("kept: %s", why);
 	if ((keeper = seqkeeper_open(d->o.state_dir, why, sizeof why)) == NULL)
 		fatalx("%s", why);
 	if ((d->base = event_base_new()) == NULL || bump_new(&d->bump, d->base, no, keeper) < 0)
@@ -301,7 +306,8 @@ main(int argc, char **argv)
 	if (!d.o.dissolve && read_file(&d.o, &c, true) < 0)
 		return 1;
 	if (!secret_locked())
-		log_warnx("not all keys are in locked memory (RLIMIT_MEMLOCK is too small): they could reach swap");
+		log_warnx("not all keys are in locked memory (RLIMIT_MEMLOCK is too small): they "
+			  "could reach swap");
 	if (crypto_select(d.o.crypto, &cause) < 0)
 		fatalx("--crypto %s: %s", d.o.crypto, cause ? cause : "not usable");
 	if (!d.o.dissolve && nic_check(&no, why, sizeof why) < 0)

@@ -14,8 +14,10 @@
 #include "flowcache.h"
 #include "fragcheck.h"
 #include "gen.h"
+#include "log.h"
 #include "mono.h"
 #include "nexthop.h"
+#include "privs.h"
 #include "reasm.h"
 #include "recent.h"
 #include "worker.h"
@@ -234,9 +236,11 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	w->walk.rng = rng_system();
+	if (privs_worker() < 0)
+		fatal("a worker cannot give up what it does not need");
 	rcu_register_thread();
 	rcu_thread_offline();
-	w->walk.rng = rng_system();
 	pthread_mutex_lock(&w->lock);
 	while (w->want != WORKER_END) {
 		uint32_t order = w->want;

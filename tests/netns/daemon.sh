@@ -34,6 +34,23 @@ rules_are 1 || fail "its policy is not in force"
 reach a 10.9.0.2
 [ "$(readlink "/proc/${pid[bitsd-a]}/cwd")" = / ] || fail "it keeps the directory it was started in"
 
+say "it kept what it needs, and its worker less"
+word() { sed -n "s/^$2:[[:space:]]*//p" "/proc/${pid[bitsd-a]}/task/$1/status"; }
+worker=$(grep -l '^bits-worker' /proc/"${pid[bitsd-a]}"/task/*/comm | sed -n '1s|.*/task/\([0-9]*\)/comm|\1|p')
+[ -n "$worker" ] || fail "there is no worker"
+for task in "${pid[bitsd-a]}" "$worker"; do
+	[ "$(word "$task" NoNewPrivs)" = 1 ] || fail "task $task may gain privileges"
+	[ "$(word "$task" Seccomp)" = 2 ] || fail "the system calls of task $task are not filtered"
+	# DAC_OVERRIDE, NET_ADMIN, NET_RAW, IPC_LOCK, SYS_CHROOT, SYS_PTRACE, SYS_ADMIN, and nothing else
+	for set in CapEff CapPrm CapBnd; do
+		[ $((0x$(word "$task" $set) & ~0x2c7002)) -eq 0 ] || fail "task $task has $set $(word "$task" $set)"
+	done
+	[ "$(word "$task" CapInh)" = 0000000000000000 ] || fail "task $task would hand capabilities on"
+done
+[ "$(word "$worker" CapEff)$(word "$worker" CapPrm)" = 00000000000000000000000000000000 ] || fail "the worker has capabilities"
+grep -q 'kept: CAP_.*NET_ADMIN.*system calls' "$tmp/bitsd-a.log" || fail "it does not say what it kept"
+ok "$(sed -n 's/.*kept: //p' "$tmp/bitsd-a.log"); a worker: no capability"
+
 say "SIGHUP reads the file again, and its includes"
 echo 'flow proto udp from any to any type bypass' >conf.d/2.conf
 kill -HUP "${pid[bitsd-a]}"

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "secret.h"
 
 /* The sanitizers turn mlock(2) into nothing, so there only the release build can see it work. */
@@ -268,6 +270,37 @@ too_little_lockable_memory(void **state)
 		secret_unref(s[i]);
 }
 
+/* A child (netns.c makes some) has no use for keys, so it has none; and it can make its own. */
+static void
+not_in_a_child(void **state)
+{
+	uint8_t key[32], zero[32] = {0};
+	struct secret *s;
+	int st;
+	pid_t pid;
+
+	marker(key, sizeof key);
+	s = secret_new(key, sizeof key);
+	assert_non_null(s);
+	assert_true((pid = fork()) >= 0);
+	if (pid == 0) {
+		struct secret *own;
+
+		if (memcmp(secret_bytes(s), zero, sizeof zero) != 0)
+			_exit(1);
+		for (int i = 0; i < 2000; i++)
+			if ((own = secret_new(key, sizeof key)) == NULL ||
+			    secret_len(own) != sizeof key ||
+			    memcmp(secret_bytes(own), key, sizeof key) != 0)
+				_exit(2);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_int_equal(st, 0);
+	assert_memory_equal(secret_bytes(s), key, sizeof key);
+	secret_unref(s);
+}
+
 int
 main(void)
 {
@@ -277,6 +310,7 @@ main(void)
 	    cmocka_unit_test(wiping),
 	    cmocka_unit_test(hex),
 	    cmocka_unit_test(locked_and_out_of_core_dumps),
+	    cmocka_unit_test(not_in_a_child),
 	    cmocka_unit_test(many),
 	    cmocka_unit_test(threads),
 	    cmocka_unit_test(too_little_lockable_memory),
