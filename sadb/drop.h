@@ -38,7 +38,7 @@
 	X(BAD_INNER, bad_inner, 1, "the packet inside a tunnel is malformed")                                  \
 	X(SELECTOR_MISMATCH, selector_mismatch, 1, "an opened packet is not what its SA's policy covers")      \
 	X(CLEAR_DENIED, clear_denied, 1, "a clear packet that policy wants protected")                         \
-	X(TOO_BIG, too_big, 0, "does not fit the path after protection; the host was told by ICMP")            \
+	X(TOO_BIG, too_big, 0, "does not fit the path after protection (the host was told by ICMP), or IP at all")            \
 	X(NO_ROOM, no_room, 0, "no room in the packet's buffer for the headers to add")                        \
 	X(NO_NEIGHBOUR, no_neighbour, 0, "the link address of the tunnel's next hop is not known yet")         \
 	X(NESTING, nesting, 1, "more layers of IPsec than a policy can have")                                  \

@@ -65,6 +65,23 @@ replay_infer(const struct replay *win, uint32_t low)
 	return (uint64_t)th << 32 | low;
 }
 
+bool
+replay_probe(struct replay *win, uint64_t now)
+{
+	if (!win->esn || win->failed < REPLAY_FAILED || now - win->probe_ms < REPLAY_PROBE_MS)
+		return false;
+	win->probe_ms = now;
+	return true;
+}
+
+uint64_t
+replay_guess(const struct replay *win, uint32_t low, unsigned k)
+{
+	uint64_t seq = replay_infer(win, low), up = (uint64_t)k << 32;
+
+	return seq > UINT64_MAX - up ? UINT64_MAX : seq + up;
+}
+
 static inline bool
 seen(const struct replay *win, uint64_t seq)
 {

@@ -20,7 +20,14 @@ struct replay {
 	bool esn;
 	uint64_t *bitmap;   /* bit (seq mod 64*words): seen */
 	uint64_t lost;      /* numbers that left the bitmap unseen; with the window off always 0 */
+	uint64_t probe_ms;  /* with ESN: when other high halves were last tried */
+	uint32_t failed;    /* with ESN: ICVs in a row that were wrong */
 };
+
+/* Looking for a lost high half (RFC 4303 A3): after so many wrong ICVs in a row, so seldom, so far ahead. */
+#define REPLAY_FAILED   8
+#define REPLAY_PROBE_MS 100
+#define REPLAY_GUESSES  16
 
 /**
  * replay_init(win, size, esn):
@@ -37,6 +44,22 @@ void replay_fini(struct replay *win);
  * receiver with ESN needs the high half all the same (RFC 4303 3.4.3).
  */
 uint64_t replay_infer(const struct replay *win, uint32_t low);
+
+/**
+ * replay_probe(win, now):
+ * Has the high half of the numbers perhaps been lost (a receiver that starts anew, a very long gap), so that the next packet
+ * should be tried with replay_guess()?  True at most once in REPLAY_PROBE_MS, which bounds what forged packets cost.
+ */
+bool replay_probe(struct replay *win, uint64_t now);
+/** replay_guess(win, low, k): the number to try as the ${k}-th, 1..REPLAY_GUESSES: as replay_infer() says, but ${k} epochs on.  Always beyond
+ * the top, so that nothing is accepted twice. */
+uint64_t replay_guess(const struct replay *win, uint32_t low, unsigned k);
+/** replay_verified(win, ok): an ICV was right, or wrong. */
+static inline void
+replay_verified(struct replay *win, bool ok)
+{
+	win->failed = ok ? 0 : win->failed + (win->failed < REPLAY_FAILED);
+}
 
 /**
  * replay_check(win, seq):

@@ -93,6 +93,7 @@ struct sa_counters {
 	uint64_t last_ms;    /* monotonic time of the last packet, 0: never */
 	uint64_t replay_old, replay_dup, auth_failed, other_failed;
 	uint64_t lost;       /* numbers the window passed by unseen (inbound) */
+	uint64_t ecn_alarm;  /* combinations of ECN fields that no path makes (RFC 6040 4.2; inbound tunnels) */
 };
 
 struct sa {
@@ -103,12 +104,12 @@ struct sa {
 	uint32_t state;            /* enum sa_state, atomic */
 	uint32_t spi;
 	bool limited;              /* has any soft or hard limit */
-	bool soft_said;            /* the soft event was raised */
+	bool soft_owed, soft_said; /* the soft event is to be raised; was raised */
 	struct seq seq;
 	struct replay replay;
 	struct sa_counters cout, cin;
 	uint64_t added_ms;         /* monotonic */
-	struct sa_peer *peer;      /* outbound: NULL: where p says.  Replaced whole by the control thread, RCU */
+	struct sa_peer *peer;      /* where the other end is (outbound: where to send); NULL: where p says.  Replaced whole by the control thread, RCU */
 
 	/* cold */
 	struct sa_params p;        /* p.dir resolved: OUT, IN or ANY (both) */

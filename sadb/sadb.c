@@ -55,6 +55,7 @@ struct sadb {
 	struct out_slot *out;
 	uint32_t *run;
 	size_t ends_mask, in_mask, out_mask; /* of slots; in_mask: of buckets */
+	bool encap_any;			     /* a bit of encap is set */
 	uint8_t encap[65536 / 8];	     /* local ports that take ESP in UDP */
 };
 
@@ -211,8 +212,10 @@ build_in(struct sadb *db)
 		while (db->in[at].sa != 0)
 			at = (at + 1) & (WAYS * buckets - 1);
 		db->in[at] = (struct in_slot){p->spi, end, (uintptr_t)db->sa[i] | !receives};
-		if (receives && p->encap_dport != 0)
+		if (receives && p->encap_dport != 0) {
 			db->encap[p->encap_dport / 8] |= (uint8_t)(1 << p->encap_dport % 8);
+			db->encap_any = true;
+		}
 	}
 	return 0;
 }
@@ -356,4 +359,10 @@ bool
 sadb_encap_port(const struct sadb *db, uint16_t port)
 {
 	return db->encap[port / 8] >> port % 8 & 1;
+}
+
+bool
+sadb_encap_any(const struct sadb *db)
+{
+	return db->encap_any;
 }

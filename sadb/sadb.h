@@ -43,5 +43,7 @@ struct sa *sadb_sent(const struct sadb *db, enum ipsec_proto proto, uint32_t spi
 
 /** sadb_encap_port(db, port): does any inbound SA take ESP in UDP (RFC 3948) on that local port?  Workers; O(1). */
 bool sadb_encap_port(const struct sadb *db, uint16_t port);
+/** sadb_encap_any(db): on any port at all?  Later fragments do not show theirs. */
+bool sadb_encap_any(const struct sadb *db);
 
 #endif

@@ -87,7 +87,13 @@ cksum_pseudo(const uint8_t *ip, uint8_t proto, uint32_t len)
 uint16_t
 cksum_l4(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t len)
 {
-	uint16_t v = cksum_fold(cksum_add(cksum_pseudo(ip, proto, len), l4, len));
+	return cksum_part(ip, proto, l4, len, len);
+}
 
-	return v == 0 && proto == IPPROTO_UDP ? 0xffff : v;
+uint16_t
+cksum_part(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t len, uint32_t covered)
+{
+	uint16_t v = cksum_fold(cksum_add(cksum_pseudo(ip, proto, len), l4, covered));
+
+	return v == 0 && (proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE) ? 0xffff : v;
 }

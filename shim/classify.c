@@ -100,7 +100,7 @@ classify_ip4(struct pkt *p)
 	if (total > p->len - p->l3)
 		return DROP_TRUNCATED;
 	/* The host's stack would not take it for IP; nor do we, before IPsec sees it. */
-	if (k->dir == DIR_IN && cksum_ip4(h, hlen) != get16(h + 10))
+	if (k->dir == DIR_IN && cksum_fold(cksum_add(0, h, hlen)) != 0)
 		return DROP_BAD_HEADER;
 
 	p->af = 4;
@@ -154,8 +154,8 @@ classify_ip6_chain(struct pkt *p, uint8_t next)
 		if (len > p->l3end - at)
 			return DROP_HEADER_CHAIN;
 		if (next == IPPROTO_FRAGMENT) {
-			k->frag = (get16(h + 2) & 0xfff9) !=
-				  0; /* an atomic fragment is whole (RFC 6946) */
+			/* an atomic fragment is whole (RFC 6946), but not when it stands in another fragment */
+			k->frag |= (get16(h + 2) & 0xfff9) != 0;
 			if (get16(h + 2) & 0xfff8) {
 				/* Not the first: what follows is payload, whatever its octets look like. */
 				p->ins = p->l4 = (uint16_t)(at + 8);

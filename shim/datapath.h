@@ -166,6 +166,9 @@ bool udpencap_port(const struct walk *w, const struct pkt *p);
  * marker, which is ordinary traffic, and for a keepalive, whose drop is set. */
 bool udpencap_is(const struct walk *w, struct pkt *p);
 
+/** udpencap_cut(p): cuts ${p}, which is ESP in UDP, where UDP's own length ends it: the ICV lies there.  DROP_NONE, or DROP_BAD_LENGTH. */
+enum drop udpencap_cut(struct pkt *p);
+
 /** udpencap_checksum6(p, at): the UDP checksum, which IPv6 wants, of the header at offset ${at}. */
 void udpencap_checksum6(struct pkt *p, uint32_t at);
 
@@ -173,7 +176,7 @@ void udpencap_checksum6(struct pkt *p, uint32_t at);
  * control thread, which moves the peer of the SA the other way.  Only the newest packet counts, so that a late one moves nothing back. */
 void udpencap_follow(struct sa *sa, const struct pkt *p, struct walk *w);
 
-/** udpencap_mend(p): the TCP or UDP checksum of ${p}, opened in transport mode and classified, for the addresses it has now. */
+/** udpencap_mend(p): the checksum (TCP, UDP, UDP-Lite, ICMPv6) of ${p}, opened in transport mode and classified, for the addresses it has now. */
 void udpencap_mend(struct pkt *p);
 
 /* tunnel.c */
@@ -186,9 +189,9 @@ void udpencap_mend(struct pkt *p);
  */
 enum drop tunnel_push(const struct sa *sa, struct pkt *p, uint32_t room, uint8_t proto, struct walk *w);
 
-/** tunnel_pop(p, inner): takes off everything between the link header and the inner IP packet at offset ${inner}; cuts what lies behind
- * the inner packet; applies RFC 6040 4.2 to its ECN field.  DROP_NONE, BAD_INNER or ECN.  The packet has to be classified anew. */
-enum drop tunnel_pop(struct pkt *p, uint32_t inner);
+/** tunnel_pop(p, inner, c): takes off everything between the link header and the inner IP packet at offset ${inner}; cuts what lies behind
+ * the inner packet; applies RFC 6040 4.2 to its ECN field, whose odd cases ${c} counts.  DROP_NONE, BAD_INNER or ECN.  The packet has to be classified anew. */
+enum drop tunnel_pop(struct pkt *p, uint32_t inner, struct sa_counters *c);
 
 /** ip_bare(h, src, dst, proto, payload, df): a header without options, of ${dst}'s family, for ${payload} octets behind it; TTL 64; ${df} is
  * IPv4's.  Its length, 20 or 40. */
@@ -307,6 +310,8 @@ uint16_t cksum_ip4(const uint8_t *h, size_t hlen);
 /** cksum_l4(ip, proto, l4, len): checksum of ${len} octets at ${l4}, whose checksum field is zero, with the pseudo header of the IP header at ${ip}
  * (RFC 768, RFC 9293 3.1, RFC 8200 8.1); host order value to put16().  UDP's is never 0, which would say "none". */
 uint16_t cksum_l4(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t len);
+/** cksum_part(ip, proto, l4, len, covered): the same, but of the ${len} octets only the first ${covered} count (UDP-Lite, RFC 3828 3.1). */
+uint16_t cksum_part(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t len, uint32_t covered);
 
 /* account.c */
 

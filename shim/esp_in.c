@@ -53,6 +53,23 @@ esp_unpad(const uint8_t *text, uint32_t *len, uint8_t *next)
 	return DROP_NONE;
 }
 
+/*
+ * What UDP's own length leaves over is padding against traffic analysis (RFC 4303 2.7) when it is all zero, as senders make it; anything else there
+ * may be options of UDP (RFC 9868), which are the host's.
+ */
+static uint32_t
+esp_untfc(const uint8_t *text, uint32_t len, uint8_t next)
+{
+	uint32_t own = next == IPPROTO_UDP && len >= 8 ? get16(text + 4) : 0;
+
+	if (own < 8 || own >= len)
+		return len;
+	for (uint32_t i = own; i < len; i++)
+		if (text[i])
+			return len;
+	return own;
+}
+
 /* What was protected takes the place of the ESP header (and of the UDP header in front of it); headers in front of it move up to it. */
 static void
 esp_strip_transport(struct pkt *p, uint32_t gone, uint32_t len, uint8_t next)
@@ -60,9 +77,7 @@ esp_strip_transport(struct pkt *p, uint32_t gone, uint32_t len, uint8_t next)
 	uint8_t *frame = pkt_data(p);
 	const uint8_t *text = frame + p->l4 + gone;
 
-	/* What UDP's own length leaves over is padding against traffic analysis (RFC 4303 2.7). */
-	if (next == IPPROTO_UDP && len >= 8 && get16(text + 4) >= 8 && get16(text + 4) < len)
-		len = get16(text + 4);
+	len = esp_untfc(text, len, next);
 	frame[p->l4nh] = next;
 	memmove(frame + gone, frame, p->l4);
 	pkt_pull(p, gone);
@@ -98,7 +113,39 @@ esp_accept(struct sa *sa, struct pkt *p, struct walk *w, const struct crypto_esp
 	if (len < 20 || (j->dst[0] >> 4) != (next == IPPROTO_IPIP ? 4 : 6))
 		return DROP_BAD_INNER;
 	pkt_trim(p, at + len);
-	return tunnel_pop(p, at);
+	return tunnel_pop(p, at, &sa->cin);
+}
+
+/* A packet as it came, for a second try: opening may be in place. */
+struct esp_again {
+	const struct crypto_esp_job *job; /* NULL: none */
+	uint32_t len;
+	uint8_t octets
+	    [2048]; /* enough to find a high half with; larger packets wait for a smaller one */
+};
+
+static void
+esp_keep(struct esp_again *again, const struct sa *sa, const struct crypto_esp_job *j)
+{
+	again->len = ESP_HLEN + sa->in->iv_len + j->len + sa->in->icv_len;
+	if (again->len > sizeof again->octets)
+		return;
+	again->job = j;
+	memcpy(again->octets, j->esp, again->len);
+}
+
+/* The high half of the numbers may be lost: others, further on (RFC 4303 A3). */
+static void
+esp_probe(struct sa *sa, struct pkt *p, struct crypto_esp_job *j, const struct esp_again *again)
+{
+	uint32_t low = get32(again->octets + 4);
+
+	for (unsigned k = 1; k <= REPLAY_GUESSES && !j->ok; k++) {
+		p->seq = replay_guess(&sa->replay, low, k);
+		memcpy(j->esp, again->octets, again->len);
+		j->seq_hi = (uint32_t)(p->seq >> 32);
+		crypto_esp_open(sa->in, j, 1);
+	}
 }
 
 void
@@ -106,8 +153,10 @@ esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
 {
 	struct crypto_esp_job job[BURST_MAX];
 	struct pkt *of[BURST_MAX];
+	struct esp_again again;
 	unsigned jobs = 0;
 
+	again.job = NULL;
 	for (unsigned i = 0; i < n; i++) {
 		p[i]->drop = esp_check(sa, p[i], w, &job[jobs]);
 		if (p[i]->drop == DROP_NONE)
@@ -115,8 +164,13 @@ esp_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
 		else
 			xform_count(sa, p[i]->drop);
 	}
+	if (jobs && sa->in->esn && replay_probe(&sa->replay, w->now))
+		esp_keep(&again, sa, &job[0]);
 	crypto_esp_open(sa->in, job, jobs);
 	for (unsigned i = 0; i < jobs; i++) {
+		if (!job[i].ok && &job[i] == again.job)
+			esp_probe(sa, of[i], &job[i], &again);
+		replay_verified(&sa->replay, job[i].ok);
 		of[i]->drop = job[i].ok ? esp_accept(sa, of[i], w, &job[i]) : DROP_AUTH_FAILED;
 		xform_count(sa, of[i]->drop);
 	}

@@ -23,13 +23,15 @@ esp_front(const struct sa *sa)
  * is the one seen there.
  */
 static uint32_t
-esp_tfc(const struct sa *sa, const struct pkt *p, uint32_t clear, uint32_t len, uint8_t next,
-    const struct walk *w)
+esp_tfc(const struct sa *sa, const struct pkt *p, uint32_t clear, const uint8_t *text, uint32_t len,
+    uint8_t next, const struct walk *w)
 {
 	uint32_t want = sa->p.tfc, most;
 
-	if (want <= len || sa != p->sa[p->policy->nsteps - 1] ||
-	    (sa->p.mode == MODE_TRANSPORT && next != IPPROTO_UDP))
+	if (want <= len || sa != p->sa[p->policy->nsteps - 1])
+		return 0;
+	if (sa->p.mode == MODE_TRANSPORT &&
+	    (next != IPPROTO_UDP || len < UDP_HLEN || get16(text + 4) != len))
 		return 0;
 	most = xform_fit(sa, pmtu_sa(w, sa), clear);
 	most = most > clear ? most - clear : 0;
@@ -79,11 +81,12 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 {
 	uint8_t *h;
 	uint64_t seq;
-	uint32_t protected, clear = sa->p.mode == MODE_TUNNEL ? 0 : at - p->l3;
+	uint32_t protected, tfc = 0, clear = sa->p.mode == MODE_TUNNEL ? 0 : at - p->l3;
 	enum drop d;
 
-	protected =
-	    esp_trailer(sa, p, len, sa->p.tfc ? esp_tfc(sa, p, clear, len, next, w) : 0, next);
+	if (sa->p.tfc)
+		tfc = esp_tfc(sa, p, clear, pkt_data(p) + at + esp_front(sa), len, next, w);
+	protected = esp_trailer(sa, p, len, tfc, next);
 	if (protected == 0)
 		return DROP_NO_ROOM;
 	if (p->len - p->l3 > (p->af == 6 ? 65535u + 40 : 65535u))

@@ -192,9 +192,12 @@ may_be_ipsec(const struct walk *w, const struct pkt *p)
 {
 	const struct flowkey *k = &p->key;
 
-	return k->dir == DIR_IN && (k->proto == IPPROTO_ESP || k->proto == IPPROTO_AH ||
-				       (k->proto == IPPROTO_UDP && k->ports == PORTS_PORTS &&
-					   sadb_encap_port(w->gen->sad, k->lport)));
+	if (k->dir != DIR_IN)
+		return false;
+	if (k->proto == IPPROTO_UDP)
+		return k->ports == PORTS_PORTS ? sadb_encap_port(w->gen->sad, k->lport)
+					       : sadb_encap_any(w->gen->sad);
+	return k->proto == IPPROTO_ESP || k->proto == IPPROTO_AH;
 }
 
 bool

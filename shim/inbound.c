@@ -106,7 +106,7 @@ inbound_find(struct walk *w, struct burst *b)
 			p->drop = DROP_FRAGMENT_IN;
 		else if (is_ipsec(p))
 			inbound_find_sa(w, p, (enum ipsec_proto)p->key.proto, p->l4, false);
-		else if (udpencap_is(w, p))
+		else if (udpencap_is(w, p) && (p->drop = udpencap_cut(p)) == DROP_NONE)
 			inbound_find_sa(w, p, IPSEC_ESP, p->l4 + 8u, true);
 		any |= p->sa[0] != NULL;
 	}
@@ -121,6 +121,16 @@ is_martian(const struct ipaddr *src)
 
 	return ipaddr_multicast(src) ||
 	       (src->af == 4 ? src->b[0] == 127 || src->b[0] == 0 : ipaddr_eq(src, &loopback6));
+}
+
+/* Has a NAT perhaps changed the addresses that the sender's checksum covers?  One did it for all that came in that UDP packet. */
+static bool
+is_natted(const struct pkt *p)
+{
+	for (unsigned i = p->nchain; i-- > 0 && p->chain[i]->p.mode == MODE_TRANSPORT;)
+		if (p->chain[i]->p.encap_dport)
+			return true;
+	return false;
 }
 
 /* SA by SA, so that a transform sees all of its packets at once. */
@@ -147,8 +157,7 @@ inbound_open(struct walk *w, struct burst *b)
 			if ((p->drop = classify(p, DIR_IN)) == DROP_NONE && p->tunnelled &&
 			    is_martian(&p->key.remote))
 				p->drop = DROP_MARTIAN;
-			else if (p->drop == DROP_NONE && sa->p.encap_dport &&
-				 sa->p.mode == MODE_TRANSPORT)
+			else if (p->drop == DROP_NONE && is_natted(p))
 				udpencap_mend(p);
 		}
 	}

@@ -143,25 +143,41 @@ ip_finish(struct pkt *p)
 	put16(h + 10, cksum_ip4(h, (h[0] & 0xfu) * 4));
 }
 
-/* Sets the ECN field of the IP packet at ${h}; an IPv4 header's checksum follows (RFC 1624 is not worth it: 20 octets). */
+/* Sets the ECN field of the IP packet at ${h}.  An IPv4 header's checksum follows by the difference (RFC 1624 eqn. 3), so that one
+ * that was wrong stays wrong. */
 static void
 ip_set_ecn(uint8_t *h, uint8_t ecn)
 {
+	uint32_t was, sum;
+
 	if (h[0] >> 4 == 6) {
 		h[1] = (uint8_t)((h[1] & ~0x30) | ecn << 4);
 		return;
 	}
+	was = get16(h);
 	h[1] = (uint8_t)((h[1] & ~3) | ecn);
-	put16(h + 10, cksum_ip4(h, (h[0] & 0xfu) * 4));
+	sum = (uint32_t)(~get16(h + 10) & 0xffff) + (~was & 0xffff) + get16(h);
+	sum = (sum & 0xffff) + (sum >> 16);
+	put16(h + 10, (uint16_t) ~(sum + (sum >> 16)));
 }
 
-/* RFC 6040 4.2, figure 4: what the inner field becomes, whatever the other end's mode was. */
+/* RFC 6040 4.2, figure 4: the marked ones among the combinations: nothing that keeps to the rules makes them. */
+static bool
+ecn_odd(uint8_t inner, uint8_t outer)
+{
+	return (inner == ECN_NOT && outer != ECN_NOT) || (inner == ECN_CE && outer == ECN_ECT1) ||
+	       (inner == ECN_ECT1 && outer == ECN_ECT0);
+}
+
+/* The same figure: what the inner field becomes, whatever the other end's mode was. */
 static enum drop
-inner_ecn(uint8_t *h, uint8_t outer)
+inner_ecn(uint8_t *h, uint8_t outer, struct sa_counters *c)
 {
 	uint8_t inner = ip_tos(h) & 3;
 
 	outer &= 3;
+	if (ecn_odd(inner, outer))
+		stats_add(&c->ecn_alarm, 1);
 	if (outer == ECN_CE && inner == ECN_NOT)
 		return DROP_ECN;
 	if ((outer == ECN_CE && inner != ECN_CE) || (outer == ECN_ECT1 && inner == ECN_ECT0))
@@ -170,7 +186,7 @@ inner_ecn(uint8_t *h, uint8_t outer)
 }
 
 enum drop
-tunnel_pop(struct pkt *p, uint32_t inner)
+tunnel_pop(struct pkt *p, uint32_t inner, struct sa_counters *c)
 {
 	uint8_t tos = ip_tos(pkt_data(p) + p->l3), *h = pkt_get(p, inner, 20), *frame;
 	uint32_t gone = inner - p->l3, total;
@@ -191,7 +207,7 @@ tunnel_pop(struct pkt *p, uint32_t inner)
 	}
 	if (!pkt_get(p, inner, total))
 		return DROP_BAD_INNER;
-	if ((d = inner_ecn(h, tos)) != DROP_NONE)
+	if ((d = inner_ecn(h, tos, c)) != DROP_NONE)
 		return d;
 	pkt_trim(p, inner + total);
 

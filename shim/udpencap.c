@@ -2,6 +2,7 @@
  * ESP in UDP (RFC 3948): telling ESP, IKE and keepalives apart on a port, and mending what NAT breaks in transport mode.
  */
 #include <netinet/in.h>
+#include "ah.h"
 #include "datapath.h"
 #include "events.h"
 #include "gen.h"
@@ -34,12 +35,33 @@ udpencap_is(const struct walk *w, struct pkt *p)
 	return u && get32(u + UDP_HLEN) != 0;
 }
 
+enum drop
+udpencap_cut(struct pkt *p)
+{
+	const uint8_t *u = pkt_get(p, p->l4, UDP_HLEN);
+	uint32_t len = u ? get16(u + 4) : 0;
+
+	if (len < UDP_HLEN || len > p->l3end - p->l4)
+		return DROP_BAD_LENGTH;
+	p->l3end = p->l4 + len;
+	pkt_trim(p, p->l3end);
+	return DROP_NONE;
+}
+
 void
 udpencap_checksum6(struct pkt *p, uint32_t at)
 {
-	uint8_t *u = pkt_data(p) + at;
+	uint8_t *u = pkt_data(p) + at, final[AH_HEADERS];
+	const uint8_t *ip = pkt_data(p) + p->l3;
+	uint32_t front = at - p->l3;
 
-	put16(u + 6, cksum_l4(pkt_data(p) + p->l3, IPPROTO_UDP, u, p->len - at));
+	/* The pseudo header has the last destination of a routing header (RFC 8200 8.1), as an AH ICV has. */
+	if (front > 40 && front <= sizeof final) {
+		memcpy(final, ip, front);
+		if (ah_immutable(final, front, 6) == DROP_NONE)
+			ip = final;
+	}
+	put16(u + 6, cksum_l4(ip, IPPROTO_UDP, u, p->len - at));
 }
 
 void
@@ -71,15 +93,25 @@ udpencap_follow(struct sa *sa, const struct pkt *p, struct walk *w)
 void
 udpencap_mend(struct pkt *p)
 {
-	uint32_t at = p->key.proto == IPPROTO_TCP ? 16 : 6, len = p->l3end - p->l4,
-		 need = p->key.proto == IPPROTO_TCP ? 20 : UDP_HLEN;
+	uint32_t len = p->l3end - p->l4, at, need, covered = len;
 	uint8_t *l4;
 
-	if ((p->key.proto != IPPROTO_TCP && p->key.proto != IPPROTO_UDP) || p->key.frag ||
-	    !(l4 = pkt_get(p, p->l4, len)) || len < need)
+	if (p->key.proto == IPPROTO_TCP)
+		at = 16, need = 20;
+	else if (p->key.proto == IPPROTO_UDP || p->key.proto == IPPROTO_UDPLITE)
+		at = 6, need = UDP_HLEN;
+	else if (p->key.proto == IPPROTO_ICMPV6 && p->af == 6) /* IPv4's ICMP covers no address */
+		at = 2, need = 4;
+	else
+		return;
+	if (p->key.frag || !(l4 = pkt_get(p, p->l4, len)) || len < need)
 		return;
 	if (p->key.proto == IPPROTO_UDP && get16(l4 + 6) == 0)
 		return; /* the sender did without */
+	if (p->key.proto == IPPROTO_UDPLITE && get16(l4 + 4) != 0)
+		covered = get16(l4 + 4);
+	if (covered < need || covered > len)
+		return; /* the host will not take it */
 	put16(l4 + at, 0);
-	put16(l4 + at, cksum_l4(pkt_data(p) + p->l3, p->key.proto, l4, len));
+	put16(l4 + at, cksum_part(pkt_data(p) + p->l3, p->key.proto, l4, len, covered));
 }

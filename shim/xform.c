@@ -82,7 +82,8 @@ xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear)
 	return clear + payload - 2;
 }
 
-static void
+/* False: the ring is full, and nobody was told. */
+static bool
 xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
 {
 	struct event ev = {.kind = (uint8_t)kind,
@@ -93,8 +94,7 @@ xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
 	    .src = sa->p.src,
 	    .dst = sa->p.dst};
 
-	if (w->events)
-		events_push(w->events, &ev);
+	return !w->events || events_push(w->events, &ev);
 }
 
 /* Limits are looked at behind each packet, so that the one that reaches a hard limit is the last (RFC 4301 4.4.2.1). */
@@ -109,10 +109,10 @@ xform_limits(struct sa *sa, struct walk *w)
 		if (sa_move(sa, SA_DEAD))
 			xform_tell(sa, w, EV_SA_HARD, DROP_SA_EXPIRED);
 	} else if (!sa->soft_said && lifetime_over(&sa->p.soft, packets, octets, age)) {
-		sa->soft_said = true;
 		/* never back from DEAD; and when the control thread's clock was first, it has told */
 		if (sa_move(sa, SA_DYING))
-			xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
+			sa->soft_owed = true;
+		sa->soft_said = !sa->soft_owed || xform_tell(sa, w, EV_SA_SOFT, DROP_NONE);
 	}
 }
 

@@ -149,6 +149,8 @@ print_sa_numbers(const json_t *s)
 		       "%lld, lost %lld\n",
 		    number(in, "top_seq"), number(in, "replay_dup"), number(in, "replay_old"),
 		    number(in, "auth_failed"), number(in, "other_failed"), number(in, "lost"));
+		if (number(in, "ecn_alarm"))
+			printf("# in: %lld ECN alarms (RFC 6040)\n", number(in, "ecn_alarm"));
 	}
 	writer_end();
 }

@@ -186,13 +186,14 @@ sa_json(const struct sa *sa)
 			(json_int_t)sa->cout.octets, "next_seq", (json_int_t)sa->seq.next));
 	if (sa->p.dir != SA_DIR_OUT)
 		json_object_set_new(j, "in",
-		    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "packets",
+		    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "packets",
 			(json_int_t)sa->cin.packets, "octets", (json_int_t)sa->cin.octets,
 			"replay_old", (json_int_t)sa->cin.replay_old, "replay_dup",
 			(json_int_t)sa->cin.replay_dup, "auth_failed",
 			(json_int_t)sa->cin.auth_failed, "other_failed",
 			(json_int_t)sa->cin.other_failed, "lost", (json_int_t)sa->cin.lost,
-			"top_seq", (json_int_t)sa->replay.top));
+			"ecn_alarm", (json_int_t)sa->cin.ecn_alarm, "top_seq",
+			(json_int_t)sa->replay.top));
 	return j;
 }
 

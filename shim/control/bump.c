@@ -16,6 +16,7 @@
 #include "mono.h"
 #include "neigh.h"
 #include "nexthop_keeper.h"
+#include "peer.h"
 #include "reload.h"
 #include "shim.h"
 
@@ -59,6 +60,7 @@ published(void *ctx)
 {
 	struct bump *b = ctx;
 
+	peer_inherit(b->shim); /* first: the next hops are those of the peers' places */
 	nexthop_keeper_retarget(b->hops);
 	keepalive_retarget(b->keepalive);
 	expiry_retarget(b->expiry);

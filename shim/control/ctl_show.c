@@ -231,6 +231,7 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t
 		json_object_set_new(in, "auth_failed", number(relaxed(&sa->cin.auth_failed)));
 		json_object_set_new(in, "other_failed", number(relaxed(&sa->cin.other_failed)));
 		json_object_set_new(in, "lost", number(relaxed(&sa->cin.lost)));
+		json_object_set_new(in, "ecn_alarm", number(relaxed(&sa->cin.ecn_alarm)));
 		json_object_set_new(in, "top_seq", number(relaxed(&sa->replay.top)));
 		json_object_set_new(j, "in", in);
 	}

@@ -52,7 +52,11 @@ silence_left(const struct sa *sa, uint64_t now)
 
 	if (sa->kept_ms > last)
 		last = sa->kept_ms;
-	return last == 0 || now - last >= want ? 0 : want - (now - last);
+	if (last == 0)
+		return 0;
+	if (last >= now) /* the worker's clock was read later */
+		return want;
+	return now - last >= want ? 0 : want - (now - last);
 }
 
 static void

@@ -14,24 +14,35 @@ twins(const struct sa *in, const struct sa *out)
 	       ipaddr_eq(&out->p.dst, &in->p.src) && ipaddr_eq(&out->p.src, &in->p.dst);
 }
 
+/* ${sa}'s peer is ${peer} from now on.  False: no memory, and nothing has changed. */
 static bool
-move(struct shim *s, struct sa *out, const struct event *ev)
+set(struct shim *s, struct sa *sa, const struct sa_peer *peer)
 {
-	struct sa_peer *peer = malloc(sizeof *peer), *old;
-	char text[IPADDR_STRLEN];
+	struct sa_peer *copy = malloc(sizeof *copy), *old;
 
-	if (!peer) {
-		log_warn("SPI 0x%08x cannot follow its peer", out->spi);
+	if (!copy) {
+		log_warn("SPI 0x%08x cannot follow its peer", sa->spi);
 		return false;
 	}
-	peer->addr =
-	    out->p.mode == MODE_TUNNEL && ev->src.af == out->p.dst.af ? ev->src : out->p.dst;
-	peer->port = ev->key.rport;
-	old = __atomic_exchange_n(&out->peer, peer, __ATOMIC_ACQ_REL);
+	*copy = *peer;
+	old = __atomic_exchange_n(&sa->peer, copy, __ATOMIC_ACQ_REL);
 	shim_synchronize(s);
 	free(old);
+	return true;
+}
+
+static bool
+move(struct shim *s, struct sa *out, const struct sa_peer *heard)
+{
+	struct sa_peer peer = {out->p.dst, heard->port};
+	char text[IPADDR_STRLEN];
+
+	if (out->p.mode == MODE_TUNNEL && heard->addr.af == out->p.dst.af)
+		peer.addr = heard->addr;
+	if (!set(s, out, &peer))
+		return false;
 	log_info("SPI 0x%08x now sends to %s port %u, where its peer was heard", out->spi,
-	    ipaddr_print(&peer->addr, text), peer->port);
+	    ipaddr_print(&peer.addr, text), peer.port);
 	return true;
 }
 
@@ -39,14 +50,36 @@ bool
 peer_moved(struct shim *s, const struct event *ev)
 {
 	const struct sadb *sad = shim_gen(s)->sad;
-	const struct sa *in = sadb_in(sad, IPSEC_ESP, ev->spi, &ev->dst);
+	struct sa *in = sadb_in(sad, IPSEC_ESP, ev->spi, &ev->dst);
+	struct sa_peer heard = {ev->src, ev->key.rport};
 	bool moved = false;
 
+	if (in && !in->out)
+		(void)set(s, in, &heard); /* for SAs back to it that come later */
 	for (size_t i = 0; in && i < sadb_count(sad); i++) {
 		struct sa *out = sadb_at(sad, i);
 
 		if (twins(in, out))
-			moved |= move(s, out, ev);
+			moved |= move(s, out, &heard);
 	}
 	return moved;
+}
+
+void
+peer_inherit(struct shim *s)
+{
+	const struct sadb *sad = shim_gen(s)->sad;
+
+	for (size_t i = 0; i < sadb_count(sad); i++) {
+		const struct sa *in = sadb_at(sad, i);
+
+		if (in->out || !sa_peer(in))
+			continue;
+		for (size_t k = 0; k < sadb_count(sad); k++) {
+			struct sa *out = sadb_at(sad, k);
+
+			if (!sa_peer(out) && twins(in, out))
+				(void)move(s, out, sa_peer(in));
+		}
+	}
 }

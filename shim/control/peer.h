@@ -17,4 +17,10 @@ struct shim;
  */
 bool peer_moved(struct shim *s, const struct event *ev);
 
+/**
+ * peer_inherit(s):
+ * A new generation is in force: its SAs with `follow` that send back to a peer that has moved before go to where it was heard.  Control thread.
+ */
+void peer_inherit(struct shim *s);
+
 #endif

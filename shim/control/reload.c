@@ -97,9 +97,11 @@ direction(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 static void
 raise_window(struct sa *sa, uint64_t top)
 {
-	if (!sa->in || sa->replay.size == 0 || top <= sa->replay.top)
+	if (!sa->in || top <= sa->replay.top)
 		return;
-	sa->replay.top = top;
+	sa->replay.top = top; /* with ESN and no window too: it has the high half */
+	if (sa->replay.size == 0)
+		return;
 	memset(sa->replay.bitmap, 0xff, sa->replay.words * sizeof *sa->replay.bitmap);
 }
 
@@ -136,7 +138,7 @@ window_before(const struct ruleset *old, const struct sa *sa)
 	long i = ruleset_find_sa(old, sa->p.proto, sa->spi, &sa->p.dst);
 	const struct sa *was = i >= 0 ? old->sa[i].sa : NULL;
 
-	if (!was || was == sa || !sa->in || !was->in || sa->replay.size == 0 ||
+	if (!was || was == sa || !sa->in || !was->in || (sa->replay.size == 0 && !sa->p.esn) ||
 	    !sa_params_same_key(&sa->p, &was->p))
 		return NULL;
 	return was;
