@@ -57,6 +57,7 @@
 	X(ICMP_HEARD, icmp_heard, 0, "an ICMP error about an ESP or AH packet of ours, taken note of")         \
 	X(ICMP_DENIED, icmp_denied, 1, "an ICMP error about an ESP or AH packet, of a kind that policy refuses") \
 	X(ICMP_UNSENT, icmp_unsent, 1, "an ICMP error about an ESP or AH packet that was not sent lately")     \
+	X(ICMP_QUOTE, icmp_quote, 1, "an ICMP error about a packet that policy would not have sent that way")  \
 	X(ICMP_BAD, icmp_bad, 0, "a malformed ICMP error, or one that quotes too little of its packet")
 
 enum drop {

@@ -29,6 +29,10 @@ enum ipsec_proto { IPSEC_ESP = 50, IPSEC_AH = 51 };
 enum ipsec_mode { MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL };
 enum sa_dir { SA_DIR_ANY, SA_DIR_OUT, SA_DIR_IN };
 enum df_policy { DF_COPY, DF_CLEAR, DF_SET };
+enum frag_policy { FRAG_BEFORE, FRAG_AFTER }; /* tunnel mode: cut the inner packet, or the outer one */
+
+#define MSS_AUTO 1 /* of sa_params.mss: what fits the path */
+#define MSS_MIN  64
 
 #define SPI_MIN 256 /* 0 is never on the wire, 1..255 are IANA's (RFC 4303 2.1) */
 
@@ -48,6 +52,8 @@ struct sa_params {
 	uint32_t tfc;                  /* pad to this many octets (RFC 4303 2.7), 0: no */
 	uint8_t ahpad;                 /* AH ICV alignment over IPv4: 4 (RFC 4302) or 8 (Linux without align4) */
 	enum df_policy df;
+	enum frag_policy frag;
+	uint16_t mss;                  /* most a TCP SYN may announce (RFC 9293 3.7.1), MSS_AUTO, 0: left alone */
 	bool ecn;                      /* RFC 6040 normal mode; false: compatibility mode */
 	int16_t dscp;                  /* -1: copy from the inner header, else 0..63 */
 	uint16_t keepalive;            /* s of silence after which a NAT keepalive is sent (RFC 3948 4), 0: never */

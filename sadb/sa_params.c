@@ -51,7 +51,8 @@ sa_params_eq(const struct sa_params *a, const struct sa_params *b)
 	       secret_eq(a->authkey, b->authkey) && a->reqid == b->reqid && a->esn == b->esn &&
 	       a->replay == b->replay && a->encap_sport == b->encap_sport &&
 	       a->encap_dport == b->encap_dport && a->tfc == b->tfc && a->ahpad == b->ahpad &&
-	       a->df == b->df && a->ecn == b->ecn && a->dscp == b->dscp && a->follow == b->follow && a->keepalive == b->keepalive &&
+	       a->df == b->df && a->frag == b->frag &&
+	       a->mss == b->mss && a->ecn == b->ecn && a->dscp == b->dscp && a->follow == b->follow && a->keepalive == b->keepalive &&
 	       a->weak == b->weak && lifetime_eq(&a->soft, &b->soft) &&
 	       lifetime_eq(&a->hard, &b->hard) && sa_selector_eq(a->sel, b->sel);
 }
@@ -183,6 +184,12 @@ check_options(const struct sa_params *p)
 		return "a DSCP is 0 to 63";
 	if ((unsigned)p->df > DF_SET)
 		return "the don't-fragment bit is copied, set or cleared";
+	if ((unsigned)p->frag > FRAG_AFTER)
+		return "packets are cut before or after protection";
+	if (p->frag != FRAG_BEFORE && p->mode != MODE_TUNNEL)
+		return "transport mode protects whole datagrams: only a tunnel can cut before or after";
+	if (p->mss != 0 && p->mss != MSS_AUTO && p->mss < MSS_MIN)
+		return "a TCP segment has at least 64 octets";
 	if (p->follow && p->encap_sport == 0)
 		return "only a peer behind UDP encapsulation can be followed";
 	if (p->follow && p->replay == 0)

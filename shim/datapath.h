@@ -131,6 +131,16 @@ void xform_bind(struct sa *sa);
  * transport mode leaves the first ${clear} as they are (IP header and what stands before the ESP header). */
 uint32_t xform_overhead(const struct sa *sa, uint32_t inner, uint32_t clear);
 
+/* What an SA's protection puts around a packet, in octets. */
+struct xform_parts {
+	uint32_t outer, udp, header, iv; /* in front: IP header of a tunnel, UDP, ESP or AH header (of AH with IV and ICV) */
+	uint32_t payload;                /* what is protected */
+	uint32_t pad, trailer, icv;      /* behind: padding to the cipher's block; its length and next header */
+};
+
+/** xform_parts(sa, inner, clear, x): the arithmetic of xform_overhead(), whose value is ${clear} (transport mode) and all parts. */
+void xform_parts(const struct sa *sa, uint32_t inner, uint32_t clear, struct xform_parts *x);
+
 /** xform_fit(sa, mtu, clear): the largest IP packet that has at most ${mtu} octets after ${sa}'s protection; 0: none has. */
 uint32_t xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear);
 
@@ -248,6 +258,13 @@ uint32_t pmtu_room(const struct walk *w, const struct pkt *p, const uint32_t cle
 
 /** pmtu_fit(w, p, mtu): ${p} has met policy outbound.  RFC 4301 8.2.1, RFC 4303 3.3.4; the size is right to the octet, padding included. */
 enum fit pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu);
+
+/* mss.c */
+
+/** mss_clamp_out(w, p), mss_clamp_in(w, p): where an SA of ${p}, which has met policy, says `mss`: a TCP SYN announces no larger segments than
+ * fit the path, or than it says.  Both directions bound what the other end sends and what the host itself does. */
+void mss_clamp_out(const struct walk *w, struct pkt *p);
+void mss_clamp_in(const struct walk *w, struct pkt *p);
 
 /* icmp_send.c, icmp_in.c */
 

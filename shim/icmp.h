@@ -45,8 +45,16 @@ bool icmp_is_error(const struct pkt *p);
 /** icmp_read(p, e): reads the error ${p}, checksum included.  false: it is malformed, or quotes no whole IP header. */
 bool icmp_read(const struct pkt *p, struct icmp_error *e);
 
+/** icmp_quote_key(p, e, sent, dir, k): the quoted packet's key as one of direction ${dir}; ${sent}: this host sent it, else received it.  A type
+ * and code stay what they were. */
+void icmp_quote_key(const struct pkt *p, const struct icmp_error *e, bool sent, enum dir dir, struct flowkey *k);
+
 /** icmp_says_too_big(af, mtu): "fragmentation needed" or "packet too big". */
 struct icmp_says icmp_says_too_big(unsigned af, uint32_t mtu);
+
+/** icmp_clear(w, p): policy lets ${p}, clear from the wire, by.  DROP_NONE, or if it is an ICMP error ICMP_BAD, or ICMP_QUOTE: it is about a packet
+ * that would not have left in clear. */
+enum drop icmp_clear(const struct walk *w, const struct pkt *p);
 
 /** icmp_instead(p, says, n): makes of the error ${p} off the wire one that says ${says} about the packet ${n} the host sent, to its sender.
  * false: it cannot be. */

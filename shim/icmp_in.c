@@ -81,16 +81,10 @@ culprit_find(
 static bool
 is_hosts_own(const struct walk *w, const struct pkt *p, const struct icmp_error *e)
 {
-	struct flowkey k;
 	const struct policy *rule;
+	struct flowkey k;
 
-	memset(&k, 0, sizeof k);
-	k.local = e->src;
-	k.remote = e->dst;
-	k.vlan = p->key.vlan;
-	k.proto = e->proto;
-	k.ports = PORTS_NONE;
-	k.dir = DIR_OUT;
+	icmp_quote_key(p, e, true, DIR_OUT, &k);
 	rule = spd_lookup(w->gen->spd, &k, NULL);
 	return rule && rule->action == ACT_BYPASS;
 }
@@ -206,4 +200,25 @@ icmp_about_sa(struct walk *w, struct pkt *p)
 	else
 		p->drop = DROP_ICMP_HEARD;
 	return true;
+}
+
+enum drop
+icmp_clear(const struct walk *w, const struct pkt *p)
+{
+	const struct policy *rule;
+	struct icmp_error e;
+	struct flowkey k;
+
+	if (!icmp_is_error(p))
+		return DROP_NONE;
+	if (!icmp_read(p, &e))
+		return DROP_ICMP_BAD;
+	if (e.later)
+		return DROP_NONE; /* what it belongs to cannot be told */
+	icmp_quote_key(p, &e, true, DIR_OUT, &k);
+	rule = spd_lookup(w->gen->spd, &k, NULL);
+	if (rule &&
+	    (rule->action == ACT_BYPASS || (rule->action == ACT_PROTECT && rule->type == FLOW_USE)))
+		return DROP_NONE;
+	return DROP_ICMP_QUOTE;
 }

@@ -89,3 +89,28 @@ icmp_read(const struct pkt *p, struct icmp_error *e)
 	e->n = e->l4 < p->l3end ? p->l3end - e->l4 : 0;
 	return true;
 }
+
+void
+icmp_quote_key(
+    const struct pkt *p, const struct icmp_error *e, bool sent, enum dir dir, struct flowkey *k)
+{
+	const uint8_t *h = e->later || e->n < 4 ? NULL : pkt_get(p, e->l4, 4);
+
+	memset(k, 0, sizeof *k);
+	k->local = sent ? e->src : e->dst;
+	k->remote = sent ? e->dst : e->src;
+	k->vlan = p->key.vlan;
+	k->proto = e->proto;
+	k->dir = (uint8_t)dir;
+	if (proto_has_ports(k->proto)) {
+		k->ports = h ? PORTS_PORTS : PORTS_OPAQUE;
+		k->lport = h ? get16(h + (sent ? 0 : 2)) : 0;
+		k->rport = h ? get16(h + (sent ? 2 : 0)) : 0;
+	} else if (k->proto == (p->af == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
+		k->ports = h ? PORTS_ICMP : PORTS_OPAQUE;
+		k->lport = h ? get16(h) : 0;
+	} else if (k->proto == IPPROTO_MH) {
+		k->ports = h ? PORTS_MH : PORTS_OPAQUE;
+		k->lport = h ? (uint16_t)(h[2] << 8) : 0;
+	}
+}

@@ -72,8 +72,9 @@ icmp_too_big(struct walk *w, const struct pkt *p, uint32_t mtu)
 		memcpy(f, frame + 6, 6);
 		memcpy(f + 6, frame, 6);
 	}
-	/* as a router on the way would write it: the path to the packet's destination is too narrow */
-	icmp_write(f + p->l3, &p->key.remote, &p->key.local, &says, quote, n);
+	/* as a router on the way would write it: the path to the packet's destination is too narrow; a group speaks by the sender's own address */
+	icmp_write(f + p->l3, ipaddr_multicast(&p->key.remote) ? &p->key.local : &p->key.remote,
+	    &p->key.local, &says, quote, n);
 	m->link = p->link;
 	m->l3 = p->l3;
 	m->ts_ns = p->ts_ns;

@@ -1,9 +1,11 @@
 /*
  * From the wire to the host, top to bottom (RFC 4301 5.2).
  */
+#include <netinet/in.h>
 #include "datapath.h"
 #include "edge.h"
 #include "gen.h"
+#include "icmp.h"
 #include "sa.h"
 
 static void inbound_rest(struct walk *w, struct burst *b);
@@ -186,13 +188,21 @@ inbound_policy(struct walk *w, struct burst *b)
 
 		if (p->drop != DROP_NONE)
 			continue;
-		if (p->nchain)
+		if (p->nchain) {
 			p->drop = policy_opened(w, p);
-		else if (!icmp_about_sa(w, p))
+			if (p->drop == DROP_NONE && p->key.proto == IPPROTO_TCP)
+				mss_clamp_in(w, p);
+		} else if (!icmp_about_sa(w, p)) {
 			clear.p[clear.n++] = p;
+		}
 	}
 	policy_burst(w, &clear, DIR_IN);
-	for (unsigned i = 0; i < clear.n; i++)
-		if (is_ipsec(clear.p[i]))
-			inbound_unknown_spi(clear.p[i]);
+	for (unsigned i = 0; i < clear.n; i++) {
+		struct pkt *p = clear.p[i];
+
+		if (is_ipsec(p))
+			inbound_unknown_spi(p);
+		else if (p->drop == DROP_NONE && p->key.ports == PORTS_ICMP)
+			p->drop = icmp_clear(w, p);
+	}
 }

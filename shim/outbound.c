@@ -1,6 +1,7 @@
 /*
  * From the host to the wire, top to bottom (RFC 4301 5.1).
  */
+#include <netinet/in.h>
 #include "acquire.h"
 #include "datapath.h"
 #include "edge.h"
@@ -98,6 +99,8 @@ outbound_fit(struct walk *w, struct burst *b)
 				   ? FIT_WHOLE
 				   : pmtu_fit(w, p, &mtu);
 
+		if (p->drop == DROP_NONE && p->key.proto == IPPROTO_TCP)
+			mss_clamp_out(w, p);
 		if (fit == FIT_BEFORE) {
 			frag_split(w, p, mtu, &e, DIR_OUT);
 			continue;

@@ -95,6 +95,7 @@ pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
 			*mtu = PMTU_MIN6;
 		return FIT_NOT;
 	}
-	return steps && p->sa[0]->p.mode == MODE_TUNNEL && (p->af == 4 || p->cut_ok) ? FIT_BEFORE
-										     : FIT_AFTER;
+	if (!steps || p->sa[0]->p.mode != MODE_TUNNEL || (p->af == 6 && !p->cut_ok))
+		return FIT_AFTER;
+	return p->sa[0]->p.frag == FRAG_AFTER && size[steps - 1] <= 65535 ? FIT_AFTER : FIT_BEFORE;
 }

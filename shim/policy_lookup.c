@@ -6,6 +6,7 @@
 #include "datapath.h"
 #include "flowcache.h"
 #include "gen.h"
+#include "icmp.h"
 
 struct flow_want {
 	const struct policy *policy;
@@ -163,10 +164,40 @@ rule_decide(struct walk *w, struct pkt *p, enum dir dir)
 	}
 }
 
+/*
+ * RFC 4301 6.2: an ICMP error of the host that no rule takes for what it is goes by the SA of the packet it is about, on the way back.
+ */
+static enum drop
+quote_decide(struct walk *w, struct pkt *p)
+{
+	struct flow scratch;
+	const struct flow *f;
+	struct icmp_error e;
+	struct flowkey k;
+
+	if (!icmp_is_error(p) || !icmp_read(p, &e))
+		return DROP_POLICY_DEFAULT;
+	icmp_quote_key(p, &e, false, DIR_OUT, &k);
+	f = flow_find(w, &k, &scratch);
+	if (f->policy == NULL || f->policy->action != ACT_PROTECT || f->policy->type == FLOW_USE)
+		return DROP_POLICY_DEFAULT;
+	/* transport mode keeps the addresses, so they have to be the SA's */
+	if (f->policy->step[0].mode == MODE_TRANSPORT &&
+	    (!ipaddr_eq(&k.local, &p->key.local) || !ipaddr_eq(&k.remote, &p->key.remote)))
+		return DROP_POLICY_DEFAULT;
+	for (unsigned i = 0; i < f->policy->nsteps; i++)
+		if (!f->sa[i])
+			return DROP_POLICY_DEFAULT; /* nobody is asked for one for this */
+	p->policy = f->policy;
+	rule_count(w, p->policy, p, DIR_OUT);
+	return protect_out(w, p, f);
+}
+
 static enum drop
 decide(struct walk *w, struct pkt *p, enum dir dir)
 {
 	enum builtin b;
+	enum drop d;
 
 	if (passthru(p, &b)) {
 		switch (spd_builtin(w->gen->spd, b)) {
@@ -179,7 +210,10 @@ decide(struct walk *w, struct pkt *p, enum dir dir)
 			return DROP_POLICY_DISCARD;
 		}
 	}
-	return p->af == 0 ? DROP_POLICY_DEFAULT : rule_decide(w, p, dir);
+	if (p->af == 0)
+		return DROP_POLICY_DEFAULT;
+	d = rule_decide(w, p, dir);
+	return d == DROP_POLICY_DEFAULT && dir == DIR_OUT ? quote_decide(w, p) : d;
 }
 
 void
@@ -203,12 +237,12 @@ policy_burst(struct walk *w, struct burst *b, enum dir dir)
  * transport mode peer could speak with the address of another one that the same rule covers.
  */
 static bool
-own_ends_fit(const struct pkt *p)
+own_ends_fit(const struct pkt *p, const struct policy *policy, const struct flowkey *k)
 {
-	struct ipaddr local = p->key.local, remote = p->key.remote;
+	struct ipaddr local = k->local, remote = k->remote;
 
 	for (unsigned i = 0; i < p->nchain; i++) {
-		const struct sa_template *t = &p->policy->step[i];
+		const struct sa_template *t = &policy->step[i];
 		const struct sa_params *sa = &p->chain[p->nchain - 1 - i]->p;
 
 		if (sa->mode == MODE_TRANSPORT) {
@@ -226,25 +260,57 @@ own_ends_fit(const struct pkt *p)
 
 /* Each SA only for what it was made for (RFC 4301 5.2 step 4): the innermost for this packet, and none of the others for a flow. */
 static bool
-own_selectors_fit(const struct pkt *p)
+own_selectors_fit(const struct pkt *p, const struct policy *policy, const struct flowkey *k)
 {
 	for (unsigned i = 0; i + 1 < p->nchain; i++)
 		if (p->chain[i]->p.sel)
 			return false;
-	return policy_sel_fits(p->policy, p->chain[p->nchain - 1]->p.sel, &p->key);
+	return policy_sel_fits(policy, p->chain[p->nchain - 1]->p.sel, k);
+}
+
+/* The rule by which ${p} may have come through its SAs, were it a packet with key ${k}; NULL: none. */
+static struct policy *
+opened_as(struct walk *w, const struct pkt *p, const struct flowkey *k)
+{
+	struct flow scratch;
+	struct policy *policy = flow_find(w, k, &scratch)->policy;
+
+	if (policy == NULL || policy->action != ACT_PROTECT ||
+	    !policy_sa_fits(policy, p->chain, p->nchain) || !own_ends_fit(p, policy, k) ||
+	    !own_selectors_fit(p, policy, k))
+		return NULL;
+	return policy;
+}
+
+/* RFC 4301 6.2: what an ICMP error is about must be what its SA carries the other way; then its own header need not be. */
+static enum drop
+quote_opened(struct walk *w, struct pkt *p)
+{
+	struct icmp_error e;
+	struct flowkey k;
+	struct policy *policy;
+
+	if (!icmp_read(p, &e))
+		return DROP_ICMP_BAD;
+	icmp_quote_key(p, &e, true, DIR_IN, &k);
+	if ((policy = opened_as(w, p, &k)) == NULL)
+		return DROP_ICMP_QUOTE;
+	if (p->policy == NULL)
+		p->policy = policy;
+	return DROP_NONE;
 }
 
 enum drop
 policy_opened(struct walk *w, struct pkt *p)
 {
-	struct flow scratch;
+	enum drop d;
 
 	if (p->af == 0)
 		return DROP_SELECTOR_MISMATCH;
-	p->policy = flow_find(w, &p->key, &scratch)->policy;
-	if (p->policy == NULL || p->policy->action != ACT_PROTECT ||
-	    !policy_sa_fits(p->policy, p->chain, p->nchain) || !own_ends_fit(p) ||
-	    !own_selectors_fit(p))
+	p->policy = opened_as(w, p, &p->key);
+	if (icmp_is_error(p) && (d = quote_opened(w, p)) != DROP_NONE)
+		return p->policy ? d : DROP_SELECTOR_MISMATCH;
+	if (p->policy == NULL)
 		return DROP_SELECTOR_MISMATCH;
 	rule_count(w, p->policy, p, DIR_IN);
 	return DROP_NONE;

@@ -93,7 +93,7 @@ trace_walk(const struct gen *g, uint32_t mtu, uint64_t now, struct pkt *p, struc
 {
 	struct walk w = trace_on(g, mtu, now);
 	struct burst b = {.n = 1, .p = {p}};
-	uint32_t clear[POLICY_STEPS_MAX], narrow;
+	uint32_t narrow;
 
 	*t = (struct trace){.place = TRACE_NOWHERE};
 	if ((t->is_builtin = passthru(p, &t->builtin)))
@@ -109,8 +109,9 @@ trace_walk(const struct gen *g, uint32_t mtu, uint64_t now, struct pkt *p, struc
 		t->nsas = policy_bundle(&w, t->policy, &p->key, t->sa, &t->src, &t->dst);
 	if (t->drop != DROP_NONE)
 		return;
-	pmtu_sizes(p, t->size, clear);
-	t->largest = pmtu_room(&w, p, clear);
+	pmtu_sizes(p, t->size, t->clear);
+	t->largest = pmtu_largest(&w, p);
+	t->path = pmtu_path(&w, p);
 	t->fit = pmtu_fit(&w, p, &narrow);
 }
 

@@ -23,6 +23,8 @@ struct trace {
 	struct sa *sa[POLICY_STEPS_MAX];
 	struct ipaddr src, dst;          /* NO_SA: the ends of the one wanting, of step nsas */
 	uint32_t size[POLICY_STEPS_MAX]; /* octets of IP packet after each step */
+	uint32_t clear[POLICY_STEPS_MAX]; /* and of each step's input that transport mode leaves clear */
+	uint32_t path;                   /* octets its path takes */
 	uint32_t largest;                /* outbound, when it goes on: the largest packet of its kind that fits, 0: none */
 	enum fit fit;                    /* the same; *${mtu} of pmtu_fit() is largest */
 };

@@ -63,6 +63,26 @@ xform_overhead(const struct sa *sa, uint32_t inner, uint32_t clear)
 	return clear + payload + xform_esp_around(sa, c);
 }
 
+void
+xform_parts(const struct sa *sa, uint32_t inner, uint32_t clear, struct xform_parts *x)
+{
+	const struct crypto *c = sa->out ? sa->out : sa->in;
+
+	if (sa->p.mode == MODE_TUNNEL)
+		clear = 0;
+	*x = (struct xform_parts){.outer = xform_outer(sa), .payload = inner - clear};
+	if (sa->p.proto == IPSEC_AH) {
+		x->header = ah_len(sa, c, sa->p.dst.af);
+		return;
+	}
+	x->udp = sa->p.encap_dport ? UDP_HLEN : 0;
+	x->header = 8;
+	x->iv = c->iv_len;
+	x->trailer = 2;
+	x->pad = (c->block - (x->payload + 2) % c->block) % c->block;
+	x->icv = c->icv_len;
+}
+
 uint32_t
 xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear)
 {

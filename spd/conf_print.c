@@ -253,6 +253,12 @@ print_options(const struct sa_params *p, FILE *out)
 		fputs(" ahpad 8", out);
 	if (p->df != DF_COPY)
 		fprintf(out, " df %s", p->df == DF_SET ? "set" : "clear");
+	if (p->frag == FRAG_AFTER)
+		fputs(" fragment after", out);
+	if (p->mss == MSS_AUTO)
+		fputs(" mss auto", out);
+	else if (p->mss != 0)
+		fprintf(out, " mss %u", p->mss);
 	if (!p->ecn)
 		fputs(" ecn off", out);
 	if (p->dscp >= 0)

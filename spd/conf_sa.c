@@ -1,7 +1,8 @@
 /*
  * esp|ah [transport|tunnel] [in|out] from A to B spi X[:Y] [auth NAME] [enc NAME] [weak] [authkey K[:K]] [enckey K[:K]]
  *      [reqid N] [esn] [replay N] [udpencap S:D] [follow] [keepalive N] [tfc N] [ahpad 4|8] [df copy|set|clear] [ecn on|off]
- *      [dscp copy|N] [lifetime soft|hard N UNIT] ... [for [proto P] from SRC [port P] to DST [port P]]
+ *      [dscp copy|N] [fragment before|after] [mss auto|N] [lifetime soft|hard N UNIT] ...
+ *      [for [proto P] from SRC [port P] to DST [port P]]
  *
  * The clauses behind the mode may stand in any order.  X:Y makes a pair: X from A to B, outbound, and Y back, inbound.
  */
@@ -22,7 +23,7 @@ struct sa_line {
 	uint32_t spi_in; /* 0: one half only */
 	struct keys enc, auth;
 	struct sa_selector sel;
-	bool said[21]; /* by row of options[] */
+	bool said[24]; /* by row of options[] */
 	bool said_dir;
 };
 
@@ -322,6 +323,35 @@ opt_df(struct parser *p, struct sa_line *l)
 }
 
 static int
+opt_fragment(struct parser *p, struct sa_line *l)
+{
+	const struct token *t = token_peek(p);
+
+	if (token_accept(p, "before"))
+		l->p.frag = FRAG_BEFORE;
+	else if (token_accept(p, "after"))
+		l->p.frag = FRAG_AFTER;
+	else
+		return conf_error(p, t, "before or after", "this is no time to cut a packet");
+	if (l->p.mode != MODE_TUNNEL)
+		return conf_error(p, t, "leave it out",
+		    "transport mode protects whole datagrams (RFC 4303 3.3.4)");
+	return 0;
+}
+
+static int
+opt_mss(struct parser *p, struct sa_line *l)
+{
+	uint64_t v = MSS_AUTO;
+
+	if (!token_accept(p, "auto") &&
+	    token_number(p, "mss (auto or a number)", MSS_MIN, 65535, &v) == -1)
+		return -1;
+	l->p.mss = (uint16_t)v;
+	return 0;
+}
+
+static int
 opt_ecn(struct parser *p, struct sa_line *l)
 {
 	if (token_accept(p, "on"))
@@ -431,6 +461,8 @@ static const struct {
     {"tfc", opt_tfc, false},
     {"ahpad", opt_ahpad, false},
     {"df", opt_df, false},
+    {"fragment", opt_fragment, false},
+    {"mss", opt_mss, false},
     {"ecn", opt_ecn, false},
     {"dscp", opt_dscp, false},
     {"lifetime", opt_lifetime, true},
@@ -439,7 +471,7 @@ static const struct {
     {"bundle", opt_bundle, true},
 };
 #define NOPTIONS (sizeof options / sizeof options[0])
-_Static_assert(NOPTIONS <= 21, "sa_line.said has a place for each option");
+_Static_assert(NOPTIONS <= 24, "sa_line.said has a place for each option");
 
 /* One clause: 1 read, 0 none, -1 reported. */
 static int

@@ -122,6 +122,23 @@ print_sa_itself(const json_t *s)
 	    number(json_object_get(s, "used"), "octets"), (double)number(s, "age_ms") / 1000);
 }
 
+/* What the path takes, who said so, and what is left of it for a packet. */
+static void
+print_path(const json_t *s)
+{
+	const json_t *path = json_object_get(s, "path"), *left = json_object_get(path, "left_ms");
+
+	if (!json_is_object(path))
+		return;
+	printf("#  path %lld octets, NIC %lld", number(path, "mtu"), number(path, "nic"));
+	if (json_is_integer(left))
+		printf(
+		    ", told by ICMP and good for %.0f s", (double)number(path, "left_ms") / 1000);
+	printf("\n#  largest packet %lld: ", number(path, "largest"));
+	cmd_path_parts(json_object_get(path, "parts"), string(s, "proto"));
+	putchar('\n');
+}
+
 static void
 print_sa_numbers(const json_t *s)
 {
@@ -137,6 +154,7 @@ print_sa_numbers(const json_t *s)
 			    number(s, "left_seq"));
 		else
 			printf(", may not send: no numbers are reserved\n");
+		print_path(s);
 	}
 	if (in) {
 		printf("# ");

@@ -85,7 +85,7 @@ print_verdict(const json_t *r)
 }
 
 static void
-print_steps(const json_t *r)
+print_steps(const struct ctl *c, const json_t *r)
 {
 	const json_t *missing = json_object_get(r, "missing"), *s;
 	long long size = number(json_object_get(r, "packet"), "size");
@@ -103,6 +103,11 @@ print_steps(const json_t *r)
 		if (!json_is_true(json_object_get(s, "may_send")))
 			printf("; it may not send: no numbers are reserved");
 		putchar('\n');
+		if (c->verbose && json_object_get(s, "parts")) {
+			printf("         ");
+			cmd_path_parts(json_object_get(s, "parts"), string(s, "proto"));
+			printf(" = %lld\n", size);
+		}
 	}
 	if (missing) {
 		printf("missing  ");
@@ -111,7 +116,10 @@ print_steps(const json_t *r)
 	}
 	if (!*fit)
 		return;
-	printf("MTU      %lld: ", number(r, "mtu"));
+	printf("MTU      %lld", number(r, "path_mtu"));
+	if (number(r, "path_mtu") != number(r, "mtu"))
+		printf(", told by ICMP (NIC %lld)", number(r, "mtu"));
+	printf(": ");
 	if (strcmp(fit, "whole") == 0)
 		printf("it fits");
 	else if (strcmp(fit, "not") == 0)
@@ -122,14 +130,14 @@ print_steps(const json_t *r)
 }
 
 static void
-print_text(const json_t *r)
+print_text(const struct ctl *c, const json_t *r)
 {
 	const json_t *j;
 	size_t i;
 
 	print_packet(json_object_get(r, "packet"));
 	print_verdict(r);
-	print_steps(r);
+	print_steps(c, r);
 	json_array_foreach(json_object_get(r, "accepts"), i, j)
 	{
 		printf("taken    through ");
@@ -224,7 +232,7 @@ cmd_trace(const struct ctl *c, int argc, char **argv)
 		json_object_del(reply, "status");
 		writer_json(reply);
 	} else if (rc == EXIT_DONE) {
-		print_text(reply);
+		print_text(c, reply);
 	}
 	json_decref(reply);
 	return rc;

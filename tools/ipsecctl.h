@@ -49,6 +49,8 @@ int cmd_move(const struct ctl *c, int argc, char **argv);
 /* cmd_show.c, cmd_state.c */
 int cmd_show(const struct ctl *c, const char *what);
 void cmd_state_drops(const struct ctl *c, const json_t *reply);
+/** cmd_path_parts(parts, proto): the sum that bitsd's "parts" are; ${proto} "esp" or "ah". */
+void cmd_path_parts(const json_t *parts, const char *proto);
 void cmd_state_nic(const struct ctl *c, const json_t *reply);
 void cmd_state_stats(const struct ctl *c, const json_t *reply);
 

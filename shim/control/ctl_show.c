@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "bump.h"
+#include "ctl_path.h"
 #include "ctl_verb.h"
 #include "mono.h"
 #include "policy.h"
@@ -189,7 +190,7 @@ traffic(const struct sa_selector *sel, FILE *out, struct wipebuf *text)
 }
 
 static json_t *
-one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t now)
+one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint32_t nic, uint64_t now)
 {
 	static const char *const dirs[] = {"any", "out", "in"};
 	char addr[IPADDR_STRLEN], spi[16];
@@ -223,6 +224,7 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint64_t
 		json_object_set_new(
 		    j, "out", used(&sa->cout.packets, &sa->cout.octets, &sa->cout.last_ms, now));
 		numbers(j, sa);
+		json_object_set_new(j, "path", ctl_path(sa, nic, now));
 	}
 	if (sa->in) {
 		in = used(&sa->cin.packets, &sa->cin.octets, &sa->cin.last_ms, now);
@@ -243,10 +245,11 @@ show_sas(struct ctl_ask *a, bool keys, FILE *out, struct wipebuf *text)
 {
 	const struct sadb *sad = shim_gen(a->b->shim)->sad;
 	json_t *sas = json_array();
+	uint32_t nic = shim_mtu(a->b->shim);
 	uint64_t now = mono_ms();
 
 	for (size_t i = 0; i < sadb_count(sad); i++)
-		json_array_append_new(sas, one_sa(sadb_at(sad, i), keys, out, text, now));
+		json_array_append_new(sas, one_sa(sadb_at(sad, i), keys, out, text, nic, now));
 	json_object_set_new(a->reply, "sas", sas);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "bump.h"
+#include "ctl_path.h"
 #include "ctl_verb.h"
 #include "mono.h"
 #include "shim.h"
@@ -172,7 +173,7 @@ add_before(struct ctl_ask *a, const struct flowkey *k, const struct trace *t)
 
 /* Outbound: the SAs, and what they make of the packet. */
 static void
-add_steps(struct ctl_ask *a, const struct trace *t)
+add_steps(struct ctl_ask *a, const struct trace *t, uint32_t octets)
 {
 	static const char *const fits[] = {[FIT_WHOLE] = "whole",
 	    [FIT_BEFORE] = "before",
@@ -186,8 +187,11 @@ add_steps(struct ctl_ask *a, const struct trace *t)
 		json_object_set_new(j, "may_send",
 		    json_boolean(__atomic_load_n(&t->sa[i]->seq.next, __ATOMIC_RELAXED) <
 				 __atomic_load_n(&t->sa[i]->seq.reserved, __ATOMIC_RELAXED)));
-		if (t->drop == DROP_NONE)
+		if (t->drop == DROP_NONE) {
 			json_object_set_new(j, "size", number(t->size[i]));
+			json_object_set_new(j, "parts",
+			    ctl_parts(t->sa[i], i ? t->size[i - 1] : octets, t->clear[i]));
+		}
 		json_array_append_new(list, j);
 	}
 	json_object_set_new(a->reply, "steps", list);
@@ -202,6 +206,7 @@ add_steps(struct ctl_ask *a, const struct trace *t)
 			(json_int_t)m->reqid));
 	}
 	if (t->drop == DROP_NONE) {
+		json_object_set_new(a->reply, "path_mtu", number(t->path));
 		json_object_set_new(a->reply, "largest", number(t->largest));
 		json_object_set_new(a->reply, "fit", json_string(fits[t->fit]));
 	}
@@ -252,7 +257,7 @@ answer(struct ctl_ask *a, struct pkt *p, uint32_t size)
 	add_before(a, &k, &t);
 	json_object_set_new(a->reply, "mtu", number(mtu));
 	if (k.dir == DIR_OUT)
-		add_steps(a, &t);
+		add_steps(a, &t, size);
 	else
 		add_accepts(a, p);
 }

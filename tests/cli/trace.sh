@@ -33,6 +33,8 @@ says 'verdict  drop, clear_denied' trace in proto tcp from 10.9.0.2 port 80 to 1
 says 'taken    through esp transport 0x00002001 10.9.0.2 -> 10.9.0.1' trace in proto tcp from 10.9.0.2 port 80 to 10.9.0.1 port 4711
 says 'verdict  drop, policy_discard' trace in proto udp from 10.9.0.2 to 10.9.0.1 vlan 5
 says 'rule     builtin dhcp type deny' trace proto udp from 0.0.0.0 port 68 to 255.255.255.255 port 67
+says '         20 clear + 20 payload + 8 ESP + 8 IV + 2 padding + 2 trailer + 16 ICV = 76' -v $t 80
+says '         28 inner + 20 outer IP + 8 ESP + 16 IV + 2 padding + 2 trailer + 16 ICV = 92' -v trace proto udp from 10.1.2.3 to 10.2.3.4 port 53
 refused 'one packet at a time' trace proto tcp from 10.9.0.1 to '{ 10.9.0.2 10.9.0.3 }'
 refused 'one address to one address' trace proto tcp from 10.9.0.1 to any
 refused 'one port' trace proto tcp from 10.9.0.1 to 10.9.0.2 port 1-2

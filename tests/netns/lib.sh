@@ -145,7 +145,7 @@ plug()
 	at "$3" ip link set "$4" master br0 up
 	at "$1" ip link set "$2" up
 }
-mac_of() { at "$1" cat "/sys/class/net/$2/address" 2>/dev/null || at "$1" ip -o link show "$2" | sed 's/.*link\/ether \([^ ]*\).*/\1/'; }
+mac_of() { at "$1" ip -o link show "$2" | sed 's/.*link\/ether \([^ ]*\).*/\1/'; } # (/sys is another namespace's)
 
 # background NAME HOST CMD...: runs beside; its output in $tmp/NAME.log, its number in pid[NAME] (so no function may stand between)
 background()

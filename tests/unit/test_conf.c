@@ -264,6 +264,7 @@ random_sa(struct sa_params *p)
 		sa_params_init(p);
 		p->proto = rnd(2) ? IPSEC_ESP : IPSEC_AH;
 		p->mode = rnd(2) ? MODE_TUNNEL : MODE_TRANSPORT;
+		p->frag = p->mode == MODE_TUNNEL && rnd(2) ? FRAG_AFTER : FRAG_BEFORE;
 		p->dir = (enum sa_dir)rnd(3);
 		p->spi = SPI_MIN + rnd(UINT32_MAX - SPI_MIN);
 		p->src = random_addr(af);
@@ -289,6 +290,7 @@ random_sa(struct sa_params *p)
 			p->ahpad = rnd(2) ? 4 : 8;
 		p->df = (enum df_policy)rnd(3);
 		p->ecn = rnd(2);
+		p->mss = (uint16_t[]){0, MSS_AUTO, MSS_MIN, 1360, 65535}[rnd(5)];
 		p->dscp = rnd(2) ? -1 : (int16_t)rnd(64);
 		random_lifetime(&p->soft);
 		random_lifetime(&p->hard);

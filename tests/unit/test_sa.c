@@ -195,6 +195,8 @@ numbers_and_addresses(void **state)
 	WITH(p.dscp = 0, GOOD, );
 	WITH(p.dscp = 63, GOOD, );
 	WITH(p.df = (enum df_policy)3, BAD, "fragment", );
+	WITH(p.frag = (enum frag_policy)2, BAD, "before or after", );
+	WITH(p.mss = 2, BAD, "segment", );
 	WITH(p.encap_sport = 4500, BAD, "both ports", );
 	WITH(p.encap_dport = 4500, BAD, "both ports", );
 	WITH(p.encap_sport = p.encap_dport = 4500, GOOD, );
@@ -243,6 +245,8 @@ equality(void **state)
 	DIFFERS(b.ahpad = 8);
 	DIFFERS(b.df = DF_SET);
 	DIFFERS(b.ecn = false);
+	DIFFERS(b.frag = FRAG_AFTER);
+	DIFFERS(b.mss = MSS_AUTO);
 	DIFFERS(b.dscp = 0);
 	DIFFERS(b.follow = true);
 	DIFFERS(b.weak = true);

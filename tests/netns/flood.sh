@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# An attacker on the wire who sends as fast as it can: forged ICMP, fragments that overlap, fragments that never end.  What others send goes on,
+# nothing is believed, and every frame is counted.
+. "$(dirname "$0")/lib.sh"
+: "${FLOOD_MB:=20}"
+MB=$FLOOD_MB
+begin "floods of forged ICMP errors and of fragments"
+
+for h in a b m; do host $h; done
+wire w
+plug a eth0 w wa
+plug b eth0 w wb
+plug m eth0 w wm
+for h in a b m; do
+	i=$(case $h in a) echo 1 ;; b) echo 2 ;; m) echo 9 ;; esac)
+	on $h ip addr add 10.9.0.$i/24 dev eth0
+done
+new_key 1
+new_key 2
+{
+	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
+	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
+	echo 'flow from any to any type bypass'
+} >"$tmp/a.conf"
+{
+	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
+	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
+	echo 'flow from any to any type bypass'
+} >"$tmp/b.conf"
+echo '# nothing' >"$tmp/none.conf"
+for h in a b; do
+	start $h eth0 "$tmp/none.conf"
+	load $h "$tmp/$h.conf"
+done
+reach a 10.9.0.2
+reach m 10.9.0.1
+amac=$(mac_of a eth0) mmac=$(mac_of m eth0)
+
+rate() { sed -n 's/^rate //p' "$tmp/client.log"; }
+path() { ctl a -s sa --json | json '["sas"][0]["path"]["mtu"]'; }
+say "what it is without an attack"
+transfer a b 10.9.0.2
+calm=$(rate)
+
+# attack NAME REASON ARGS...: a transfer meanwhile
+attack()
+{
+	local what=$1 reason=$2 before
+	shift 2
+	before=$(dropped a "$reason")
+	show m flood "$what"
+	background flood m python3 "$here/flood.py" eth0 "$what" "$mmac" "$amac" "$@" 6
+	sleep 0.5
+	transfer a b 10.9.0.2
+	finished flood 20 || fail "the flood ends with status $?: $(cat "$tmp/flood.log")"
+	[ "$(($(dropped a "$reason") - before))" -gt 1000 ] || fail "counted as $reason: $(($(dropped a "$reason") - before))"
+	[ "$(path)" -eq 1500 ] || fail "the path's MTU has become $(path)"
+	ok "$what: $(cat "$tmp/flood.log") in 6 s, $reason $(($(dropped a "$reason") - before)); TCP $(rate), without $calm"
+}
+say "who guesses sequence numbers"
+attack toobig icmp_unsent 10.9.0.9 10.9.0.1 10.9.0.2 0x1001
+say "fragments that overlap"
+attack overlap frag_overlap 10.9.0.9 10.9.0.1
+say "datagrams that never end"
+attack fragments frag_full 10.9.0.9 10.9.0.1
+say "and of ESP, each from another source"
+attack esp frag_full 10.9.1.0 10.9.0.1
+
+say "large datagrams of others meanwhile"
+background flood m python3 "$here/flood.py" eth0 fragments "$mmac" "$amac" 10.9.0.9 10.9.0.1 6
+sleep 0.5
+on a ping -q -c 20 -i 0.1 -W 2 -s 4000 10.9.0.2 >"$tmp/ping" || fail "$(cat "$tmp/ping")"
+finished flood 20
+ok "$(grep loss "$tmp/ping")"
+grep -qE ' [0-9]% packet loss' "$tmp/ping" || fail "datagrams of others are lost"
+done_all
