@@ -95,6 +95,7 @@ icmp_instead(struct pkt *p, const struct icmp_says *says, const struct recent_pk
 	dst = ipaddr_from(af, n->head + at);
 	if (src.af != af) /* no router of that family is known */
 		src = ipaddr_from(af, n->head + at + alen);
+	p->todo = (struct vnet){0}; /* what the edge said of it holds no longer */
 	pkt_trim(p, p->l3);
 	if (!pkt_put(p, hlen + 8 + n->n))
 		return false;
