@@ -68,16 +68,32 @@ feed(struct world *v, uint32_t octets, bool from_peers, size_t *next)
 }
 
 static double
-outbound_once(struct world *v, uint32_t octets, bool from_peers, size_t *next)
+outbound_once(struct world *v, uint32_t octets, size_t *next)
 {
 	struct burst b;
 	double start;
 
-	feed(v, octets, from_peers, next);
+	feed(v, octets, false, next);
 	start = world_ns();
 	edge_recv(v->w.upper, v->w.pool, &b, BURST_MAX);
 	outbound_burst(&v->w, &b);
 	return world_ns() - start;
+}
+
+/* A burst from the peers, each packet sealed by its own SA; it waits in ${v}'s lower edge. */
+static void
+peers_send(struct world *v, uint32_t octets, size_t *next)
+{
+	size_t at = *next;
+	struct burst b;
+
+	feed(v, octets, true, next);
+	edge_recv(v->w.upper, v->w.pool, &b, BURST_MAX);
+	classify_burst(&b, DIR_OUT);
+	for (unsigned i = 0; i < b.n; i++, at = at + 1 < v->n ? at + 1 : 0)
+		v->sa[at]->seal(v->sa[at], &b.p[i], 1, &v->w);
+	edge_send(v->w.lower, &b);
+	account_burst(&v->w, &b, DIR_OUT);
 }
 
 /* What ${from} has sent comes to ${to}. */
@@ -115,12 +131,12 @@ outbound(const struct suite *s, const struct crypto_backend *be, uint32_t octets
 		size_t bursts = 0;
 
 		for (; run == 0 && warm > 0; warm--) {
-			outbound_once(v, octets, false, &next);
+			outbound_once(v, octets, &next);
 			world_drain(v->w.lower, BURST_MAX);
 			begin = world_ns();
 		}
 		do {
-			took += outbound_once(v, octets, false, &next);
+			took += outbound_once(v, octets, &next);
 			if (!world_drain(v->w.lower, BURST_MAX))
 				world_die("a packet was not sent");
 			bursts++;
@@ -145,7 +161,7 @@ inbound(const struct suite *s, const struct crypto_backend *be, uint32_t octets,
 		do {
 			double t;
 
-			outbound_once(peers, octets, true, &next);
+			peers_send(peers, octets, &next);
 			wire(peers, v);
 			t = inbound_once(v);
 			if (!world_drain(v->w.upper, BURST_MAX))
@@ -418,7 +434,7 @@ stages_of(const struct suite *s, const struct crypto_backend *be, uint32_t octet
 		}
 		feed(v, octets, false, &next);
 		staged_out(v, out);
-		outbound_once(peers, octets, true, &next);
+		peers_send(peers, octets, &next);
 		wire(peers, to);
 		staged_in(to, in);
 		if (!world_drain(v->w.lower, BURST_MAX) || !world_drain(to->w.upper, BURST_MAX))
