@@ -62,6 +62,7 @@ struct crypto {
 	uint8_t iv_len;         /* of the pair */
 	uint8_t icv_len;
 	uint8_t block;          /* multiple that payload + pad + 2 must be: max(block, 4) */
+	uint16_t hot, hot_len;  /* octets behind this head that each packet reads: keys; for fetching ahead */
 };
 
 /**

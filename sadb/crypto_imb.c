@@ -199,6 +199,8 @@ imb_new(const struct alg *enc, const uint8_t *enckey, size_t enckeylen, const st
 	o->c = head;
 	o->seal = seal;
 	o->size = size;
+	o->c.hot = gcm ? offsetof(struct crypto_imb, gcm) : offsetof(struct crypto_imb, key);
+	o->c.hot_len = (uint16_t)(size - o->c.hot);
 	if (cipher_init(o, m, enckey, enckeylen) == 0 &&
 	    (auth == NULL || mac_init(o, m, authkey, authkeylen) == 0))
 		return &o->c;

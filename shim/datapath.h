@@ -119,6 +119,20 @@ enum drop policy_opened(struct walk *w, struct pkt *p);
 unsigned policy_bundle(const struct walk *w, const struct policy *policy, const struct flowkey *k, struct sa *sa[], struct ipaddr *src,
     struct ipaddr *dst);
 
+/* ahead.c: what a burst will read is fetched into the caches, each stage of it for all packets, before it is read */
+
+/** ahead_pays(w): are there so many SAs that they do not lie in the caches anyhow? */
+bool ahead_pays(const struct walk *w);
+
+/** ahead_flows(w, b, dir): decisions in the flow cache for ${b}, classified; outbound also their SAs, contexts and keys. */
+void ahead_flows(const struct walk *w, const struct burst *b, enum dir dir);
+
+/** ahead_sa(sa): ${sa} itself.  ahead_context(sa, dir): the head of its context and its window.  ahead_keys(sa, dir): its keys.  In that
+ * order, since each reads what the one before has fetched. */
+void ahead_sa(const struct sa *sa);
+void ahead_context(const struct sa *sa, enum dir dir);
+void ahead_keys(const struct sa *sa, enum dir dir);
+
 /* xform.c */
 
 /**

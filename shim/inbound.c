@@ -65,7 +65,6 @@ static void
 inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t at, bool in_udp)
 {
 	const uint8_t *h = pkt_get(p, at, 8);
-	struct sa *sa;
 
 	if (!h) {
 		p->drop = DROP_RUNT;
@@ -80,13 +79,23 @@ inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t 
 		p->seq = get32(h + 4);
 	else
 		p->seq = (h = pkt_get(p, at, 12)) != NULL ? get32(h + 8) : 0;
-	sa = sadb_in(w->gen->sad, proto, p->spi, &p->key.local);
-	if (sa ? in_udp != (sa->p.encap_dport != 0) : in_udp)
+	p->sa[0] = sadb_in(w->gen->sad, proto, p->spi, &p->key.local);
+	if (!p->sa[0] && in_udp)
 		p->drop = DROP_UNKNOWN_SPI;
-	else if (sa && p->nchain == POLICY_STEPS_MAX)
+}
+
+/* May ${p} come by the SA that was found?  ESP in UDP stands behind a header more. */
+static void
+inbound_take_sa(struct pkt *p)
+{
+	bool in_udp = p->ipsec != p->l4;
+
+	if (in_udp != (p->sa[0]->p.encap_dport != 0))
+		p->drop = DROP_UNKNOWN_SPI;
+	else if (p->nchain == POLICY_STEPS_MAX)
 		p->drop = DROP_NESTING;
-	else
-		p->sa[0] = sa;
+	if (p->drop != DROP_NONE)
+		p->sa[0] = NULL;
 }
 
 /*
@@ -96,7 +105,7 @@ inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t 
 static bool
 inbound_find(struct walk *w, struct burst *b)
 {
-	bool any = false;
+	bool any = false, many = ahead_pays(w);
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
@@ -110,8 +119,22 @@ inbound_find(struct walk *w, struct burst *b)
 			inbound_find_sa(w, p, (enum ipsec_proto)p->key.proto, p->l4, false);
 		else if (udpencap_is(w, p) && (p->drop = udpencap_cut(p)) == DROP_NONE)
 			inbound_find_sa(w, p, IPSEC_ESP, p->l4 + 8u, true);
+		if (many && p->sa[0])
+			ahead_sa(p->sa[0]);
+	}
+	for (unsigned i = 0; i < b->n; i++) {
+		struct pkt *p = b->p[i];
+
+		if (!p->sa[0])
+			continue;
+		inbound_take_sa(p);
+		if (many && p->sa[0])
+			ahead_context(p->sa[0], DIR_IN);
 		any |= p->sa[0] != NULL;
 	}
+	for (unsigned i = 0; many && i < b->n; i++)
+		if (b->p[i]->sa[0])
+			ahead_keys(b->p[i]->sa[0], DIR_IN);
 	return any;
 }
 
@@ -183,6 +206,7 @@ inbound_policy(struct walk *w, struct burst *b)
 {
 	struct burst clear = {0};
 
+	ahead_flows(w, b, DIR_IN);
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
 

@@ -221,6 +221,7 @@ policy_burst(struct walk *w, struct burst *b, enum dir dir)
 {
 	unsigned n = 0;
 
+	ahead_flows(w, b, dir);
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
 

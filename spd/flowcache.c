@@ -88,26 +88,65 @@ count(uint64_t *c)
 	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
 }
 
+/* The way of bucket ${n} that holds ${k}, or NULL. */
+static inline struct entry *
+find(
+    const struct flowcache *c, size_t n, uint32_t tag, const struct flowkey *k, uint64_t generation)
+{
+	const struct bucket *b = &c->bucket[n];
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		struct entry *e = &c->entry[n * WAYS + i];
+
+		if (b->tag[i] == tag && e->generation == generation &&
+		    memcmp(&e->key, k, sizeof *k) == 0)
+			return e;
+	}
+	return NULL;
+}
+
 const struct flow *
 flowcache_get(struct flowcache *c, const struct flowkey *k, uint64_t generation)
 {
 	uint32_t tag;
 	size_t n = place(c, k, &tag);
-	struct bucket *b = &c->bucket[n];
+	const struct entry *e = find(c, n, tag, k, generation);
 
 	c->clock++;
-	for (unsigned i = 0; i < WAYS; i++) {
-		struct entry *e = &c->entry[n * WAYS + i];
-
-		if (b->tag[i] != tag || e->generation != generation ||
-		    memcmp(&e->key, k, sizeof *k) != 0)
-			continue;
-		b->used[i] = c->clock;
-		count(&c->hits);
-		return &e->flow;
+	if (e == NULL) {
+		count(&c->misses);
+		return NULL;
 	}
-	count(&c->misses);
-	return NULL;
+	c->bucket[n].used[(size_t)(e - c->entry) % WAYS] = c->clock;
+	count(&c->hits);
+	return &e->flow;
+}
+
+void
+flowcache_ahead(const struct flowcache *c, const struct flowkey *const k[], unsigned n,
+    uint64_t generation, const struct flow *flow[])
+{
+	enum { MANY = 64 };
+	size_t at[MANY];
+	uint32_t tag[MANY];
+
+	for (; n > MANY; n -= MANY, k += MANY, flow += MANY)
+		flowcache_ahead(c, k, MANY, generation, flow);
+	for (unsigned i = 0; i < n; i++) {
+		at[i] = place(c, k[i], &tag[i]);
+		__builtin_prefetch(&c->bucket[at[i]]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned way = 0; way < WAYS; way++)
+			if (c->bucket[at[i]].tag[way] == tag[i]) {
+				__builtin_prefetch(&c->entry[at[i] * WAYS + way].key);
+				__builtin_prefetch(&c->entry[at[i] * WAYS + way].flow);
+			}
+	for (unsigned i = 0; i < n; i++) {
+		const struct entry *e = find(c, at[i], tag[i], k[i], generation);
+
+		flow[i] = e ? &e->flow : NULL;
+	}
 }
 
 /* The way ${k} goes to: its own, else an empty one, else one of another generation, else the one unused for longest. */

@@ -25,6 +25,14 @@ void flowcache_free(struct flowcache *c);
 /** flowcache_get(c, k, generation): the decision stored for ${k} under that generation number, or NULL. */
 const struct flow *flowcache_get(struct flowcache *c, const struct flowkey *k, uint64_t generation);
 
+/**
+ * flowcache_ahead(c, k, n, generation, flow):
+ * ${n} keys that are about to be asked for: fetches what flowcache_get() will read into the processor's caches, for all of them beside
+ * each other.  What is stored for ${k}[i] goes to ${flow}[i], NULL where nothing is; it counts neither as a hit nor as a use.
+ */
+void flowcache_ahead(const struct flowcache *c, const struct flowkey *const k[], unsigned n, uint64_t generation,
+    const struct flow *flow[]);
+
 /** flowcache_put(c, k, generation, f): remember; may push out another flow.  Returns the stored copy. */
 const struct flow *flowcache_put(struct flowcache *c, const struct flowkey *k, uint64_t generation, const struct flow *f);
 

@@ -481,12 +481,13 @@ bench_profile(void)
 	const struct crypto_backend *be = backends[nbackends - 1];
 
 	choose(be);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < (profile_sas > 1000 ? 1 : 5); i++)
 		for (size_t k = 0; k < COUNT(sizes); k += 2) {
 			double out = outbound(&suites[1], be, sizes[k], profile_sas);
 
 			printf("%u octets, %zu SAs: %.1f ns out, %.1f ns in\n", sizes[k],
 			    profile_sas, out, inbound(&suites[1], be, sizes[k], profile_sas));
+			fflush(stdout);
 		}
 }
 
