@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "crypto_imb.h"
+#include "slab.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static IMB_MGR *base;
@@ -169,8 +170,10 @@ mac_init(struct crypto_imb *o, const IMB_MGR *m, const uint8_t *key, size_t len)
 static void
 imb_free(struct crypto *c)
 {
-	OPENSSL_cleanse(c, ((struct crypto_imb *)c)->size);
-	free(c);
+	size_t size = ((struct crypto_imb *)c)->size;
+
+	OPENSSL_cleanse(c, size);
+	slab_free(c, size);
 }
 
 static struct crypto *
@@ -182,7 +185,6 @@ imb_new(const struct alg *enc, const uint8_t *enckey, size_t enckeylen, const st
 	size_t size = sizeof(struct crypto_imb) + (gcm ? sizeof(struct gcm_key_data) : 0);
 	struct crypto head;
 	struct crypto_imb *o;
-	void *mem;
 	int saved;
 
 	if (crypto_head_init(&head, &crypto_imb, enc, enckeylen, auth, authkeylen, esn) == -1)
@@ -191,11 +193,8 @@ imb_new(const struct alg *enc, const uint8_t *enckey, size_t enckeylen, const st
 		errno = ENOTSUP;
 		return NULL;
 	}
-	if ((saved = posix_memalign(&mem, 64, size)) != 0) {
-		errno = saved;
+	if ((o = slab_new(size)) == NULL)
 		return NULL;
-	}
-	o = memset(mem, 0, size);
 	o->c = head;
 	o->seal = seal;
 	o->size = size;

@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "seqstore.h"
+#include "slab.h"
 
 /* Replay window and numbers are what a worker writes per packet; everything up to added_ms is its working set. */
 _Static_assert(
     offsetof(struct sa, spi) < 64, "what finds and admits a packet lies in the first cache line");
 _Static_assert(
     offsetof(struct sa, p) <= 5 * 64, "the hot part of an SA is at most five cache lines");
-
-#define SA_ALIGN 64
 
 static bool
 may_send(const struct sa_params *p)
@@ -42,10 +41,8 @@ sa_new(const struct sa_params *p, uint64_t now)
 	struct sa *sa;
 	int e;
 
-	if ((sa = aligned_alloc(SA_ALIGN, (sizeof *sa + SA_ALIGN - 1) & ~(size_t)(SA_ALIGN - 1))) ==
-	    NULL)
+	if ((sa = slab_new(sizeof *sa)) == NULL)
 		goto err0;
-	memset(sa, 0, sizeof *sa);
 	if (replay_init(&sa->replay, may_receive(p) ? p->replay : 0, p->esn) < 0)
 		goto err1;
 	if (may_send(p) && (sa->out = context(p, true)) == NULL)
@@ -72,7 +69,7 @@ err2:
 	errno = e;
 err1:
 	e = errno;
-	free(sa);
+	slab_free(sa, sizeof *sa);
 	errno = e;
 err0:
 	return NULL;
@@ -97,7 +94,7 @@ sa_unref(struct sa *sa)
 	replay_fini(&sa->replay);
 	sa_params_fini(&sa->p);
 	free(sa->peer);
-	free(sa);
+	slab_free(sa, sizeof *sa);
 }
 
 bool
