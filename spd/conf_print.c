@@ -181,6 +181,20 @@ conf_print_rule(const struct policy *p, FILE *out)
 	print_rule(p, CANONICAL, out);
 }
 
+/* The family "any" stands for when the other address, or the end of a transport SA, has one; 0: both. */
+static unsigned
+only_family(const struct policy *p)
+{
+	const struct sa_template *t = &p->step[0];
+	bool transport = p->action == ACT_PROTECT && t->mode == MODE_TRANSPORT;
+
+	if (p->sel.local.lo.af != 0)
+		return p->sel.local.lo.af;
+	if (p->sel.remote.lo.af != 0)
+		return p->sel.remote.lo.af;
+	return !transport ? 0 : t->local.af != 0 ? t->local.af : t->peer.af;
+}
+
 /* One rule as the flows that OpenBSD makes of it: "any" is one of each family, and what has no direction goes out and comes back in. */
 static void
 print_flows(const struct policy *p, FILE *out)
@@ -188,7 +202,7 @@ print_flows(const struct policy *p, FILE *out)
 	static const char *const all[] = {"0.0.0.0/0", "::/0"};
 	const struct iprange *local = &p->sel.local, *remote = &p->sel.remote;
 	bool any = local->lo.af == 0 || remote->lo.af == 0;
-	unsigned af = local->lo.af != 0 ? local->lo.af : remote->lo.af;
+	unsigned af = only_family(p);
 
 	for (unsigned f = 0; f < (any ? 2 : 1); f++) {
 		struct policy q = *p;
