@@ -2,10 +2,10 @@
 # The daemon is killed again and again in the midst of traffic, and started again: on the wire no sequence number and no IV of a key is ever
 # there twice, and the peer, whose replay window goes on, takes what comes after each restart.
 #
-#   KILLS=N    how often (default 12; a thousand take half an hour)
+#   KILLS=N    how often (default 5; a thousand take half an hour)
 #   SEED=N     of the random times, which are told
 . "$(dirname "$0")/lib.sh"
-: "${KILLS:=12}" "${SEED:=$$}"
+: "${KILLS:=5}" "${SEED:=$$}"
 begin "killed $KILLS times, seed $SEED"
 RANDOM=$SEED
 
