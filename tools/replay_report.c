@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "addr.h"
+#include "edge.h"
 #include "gen.h"
 #include "log.h"
 #include "replay_tool.h"
@@ -202,6 +203,7 @@ report_json(const struct rerun *r)
 {
 	const struct stats *s = &r->stats;
 	json_t *doc = json_object(), *sas = json_array();
+	uint64_t first;
 	int status = -1;
 
 	for (size_t i = 0; i < sadb_count(r->gen->sad); i++)
@@ -213,6 +215,9 @@ report_json(const struct rerun *r)
 	json_object_set_new(doc, "made", both(s->made));
 	json_object_set_new(doc, "consumed", both(s->consumed));
 	json_object_set_new(doc, "held", number(r->held));
+	json_object_set_new(doc, "backwards",
+	    json_pack("{s:I, s:I}", "out", (json_int_t)edge_pcap_backwards(r->host, &first), "in",
+		(json_int_t)edge_pcap_backwards(r->wire, &first)));
 	json_object_set_new(doc, "drops", drops_json(s));
 	json_object_set_new(doc, "flows", flows_json(r->gen->spd));
 	json_object_set_new(doc, "sas", sas);

@@ -2,6 +2,7 @@
  * Two capture file edges and the walk between them: packets in the order of their time stamps, the clock set by each.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "addr.h"
@@ -29,6 +30,21 @@ tell_error(struct rerun *r, const struct edge *e)
 		return;
 	log_warnx("%s", error);
 	r->failed = true;
+}
+
+/* A capture of several queues is often a little out of order; of a wrong clock, by hours. */
+static void
+tell_backwards(const struct rerun *r, const struct edge *e, const char *name)
+{
+	uint64_t first, n = edge_pcap_backwards(e, &first);
+
+	if (n > 0)
+		log_warnx("%s: packet %" PRIu64 ": time runs backwards (%" PRIu64
+			  " such packets); the clock stood still for them",
+		    name, first, n);
+	if (edge_pcap_error(e) == NULL &&
+	    r->stats.read[e == r->host ? DIR_OUT : DIR_IN].packets == 0)
+		log_warnx("%s: no packets in it", name);
 }
 
 /* What goes to the wire came from the host and has its link header, and the other way round; where that side has no input, the
@@ -192,6 +208,10 @@ replay_run(struct rerun *r, const struct conf *c)
 	r->held = reasm_held(r->walk.reasm);
 	edge_unbind(r->host);
 	edge_unbind(r->wire);
+	if (r->o->from_host != NULL)
+		tell_backwards(r, r->host, r->o->from_host);
+	if (r->o->from_wire != NULL)
+		tell_backwards(r, r->wire, r->o->from_wire);
 	tell_error(r, r->host);
 	tell_error(r, r->wire);
 	return r->failed ? -1 : 0;

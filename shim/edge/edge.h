@@ -122,8 +122,8 @@ struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded, bool 
 
 /*
  * edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number.
- * Reads pcap and pcapng; writes pcap with nanoseconds, or pcapng where ${out} ends in ".pcapng".  Link types: Ethernet and
- * raw IP (LINKTYPE_RAW, _IPV4, _IPV6).  bind opens both files, unbind closes them.  Packets that were cut when captured
+ * Reads pcap and pcapng; writes pcap with nanoseconds, or pcapng where ${out} ends in ".pcapng".  Link types:
+ * Ethernet, raw IP (LINKTYPE_RAW, _IPV4, _IPV6), Linux cooked (SLL, SLL2) and BSD loopback (NULL, LOOP), see caplink.h.  bind opens both files, unbind closes them.  Packets that were cut when captured
  * come with drop TRUNCATED.  restart throws nothing away.
  */
 struct edge *edge_pcap_new(const char *in, const char *out, uint32_t mtu);
@@ -137,6 +137,13 @@ int edge_pcap_linktype(const struct edge *e);
 void edge_pcap_write_as(struct edge *e, int linktype);
 /** edge_pcap_clock(e, ts): time stamp (ns) for packets sent that have none of their own. */
 void edge_pcap_clock(struct edge *e, uint64_t ts);
+
+/** edge_pcap_backwards(e, first): packets read that are older than one before them, and the number of the first such one. */
+uint64_t edge_pcap_backwards(const struct edge *e, uint64_t *first);
+/** edge_pcap_progress(e, done, size): octets of the input read until now, and all of it; false: no input, or its size is not known. */
+bool edge_pcap_progress(const struct edge *e, uint64_t *done, uint64_t *size);
+/** edge_pcap_watch(e, watch, ctx): ${watch} sees every packet that is sent, also where there is no output file. */
+void edge_pcap_watch(struct edge *e, void (*watch)(void *ctx, const struct pkt *p, uint64_t ts), void *ctx);
 
 /* edge_mem.c: frames given by edge_mem_give() come out of receive; sent frames are kept for edge_mem_take().  restart throws
  * nothing away. */

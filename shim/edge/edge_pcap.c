@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "capfile.h"
+#include "caplink.h"
 #include "edge.h"
 #include "log.h"
 
@@ -27,6 +29,12 @@ struct edge_pcap {
 	const u_char *octets;
 	uint64_t number; /* packets taken from the file */
 	uint64_t clock;
+	uint64_t latest; /* time stamp of all that were taken */
+	uint64_t back,
+	    back_first; /* packets older than one before them, and the first such one's number */
+	off_t size;	/* of the input, 0: not known */
+	void (*watch)(void *ctx, const struct pkt *p, uint64_t ts);
+	void *watch_ctx;
 	char error[256]; /* "": none.  The first one stays */
 };
 
@@ -58,6 +66,14 @@ linktype_of(pcap_t *in)
 		return LINKTYPE_IPV4;
 	case DLT_IPV6:
 		return LINKTYPE_IPV6;
+	case DLT_NULL:
+		return LINKTYPE_NULL;
+	case DLT_LOOP:
+		return LINKTYPE_LOOP;
+	case DLT_LINUX_SLL:
+		return LINKTYPE_SLL;
+	case DLT_LINUX_SLL2:
+		return LINKTYPE_SLL2;
 	default:
 		return -1;
 	}
@@ -69,7 +85,13 @@ open_in(struct edge_pcap *c)
 	char why[PCAP_ERRBUF_SIZE];
 	const char *name;
 	size_t len = strlen(c->in_name);
+	struct stat st;
 
+	if (stat(c->in_name, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0) {
+		set_error(c, "%s: the file is empty", c->in_name);
+		errno = EINVAL;
+		return -1;
+	}
 	errno = 0;
 	c->in =
 	    pcap_open_offline_with_tstamp_precision(c->in_name, PCAP_TSTAMP_PRECISION_NANO, why);
@@ -85,11 +107,14 @@ open_in(struct edge_pcap *c)
 	}
 	if ((c->in_type = linktype_of(c->in)) == -1) {
 		name = pcap_datalink_val_to_name(pcap_datalink(c->in));
-		set_error(c, "%s: link type %s is neither Ethernet nor raw IP", c->in_name,
-		    name != NULL ? name : "unknown");
+		set_error(c,
+		    "%s: link type %s is neither Ethernet nor raw IP, Linux cooked or BSD loopback",
+		    c->in_name, name != NULL ? name : "unknown");
 		errno = EPROTONOSUPPORT;
 		return -1;
 	}
+	if (fstat(fileno(pcap_file(c->in)), &st) == 0 && S_ISREG(st.st_mode))
+		c->size = st.st_size;
 	return 0;
 }
 
@@ -116,7 +141,8 @@ cap_bind(struct edge *e)
 
 	c->error[0] = '\0';
 	c->ended = c->begun = false;
-	c->number = 0;
+	c->number = c->latest = c->back = c->back_first = 0;
+	c->size = 0;
 	c->in_type = c->out_type = -1;
 	if (c->in_name != NULL && open_in(c) == -1)
 		goto err;
@@ -193,26 +219,44 @@ stamp(const struct pcap_pkthdr *h)
 	return (uint64_t)h->ts.tv_sec * 1000000000u + (uint64_t)h->ts.tv_usec;
 }
 
+/* The packet at hand into ${p}, as the walk sees it. */
+static void
+take(struct edge_pcap *c, struct pkt *p)
+{
+	uint32_t len = c->head->caplen;
+	struct caplink l;
+	uint8_t *octets;
+
+	p->link = (uint8_t)caplink_pkt(c->in_type);
+	p->ts_ns = stamp(c->head);
+	p->number = ++c->number;
+	p->drop = caplink_in(c->in_type, c->octets, len, &l);
+	if ((octets = pkt_put(p, l.n + len - l.cut)) == NULL) {
+		p->drop = DROP_NO_ROOM;
+	} else {
+		memcpy(octets, l.head, l.n);
+		if (len > l.cut)
+			memcpy(octets + l.n, c->octets + l.cut, len - l.cut);
+	}
+	if (len < c->head->len)
+		p->drop = DROP_TRUNCATED;
+	if (p->ts_ns < c->latest && c->back++ == 0)
+		c->back_first = p->number;
+	if (p->ts_ns > c->latest)
+		c->latest = p->ts_ns;
+	c->head = NULL;
+}
+
 static int
 cap_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 {
 	struct edge_pcap *c = (struct edge_pcap *)e;
 	struct pkt *p;
-	uint8_t *octets;
 
 	while (b->n < max && ahead(c)) {
 		if ((p = pkt_new(pool)) == NULL)
 			break;
-		p->link = c->in_type == LINKTYPE_ETHERNET ? LINK_ETHER : LINK_RAWIP;
-		p->ts_ns = stamp(c->head);
-		p->number = ++c->number;
-		if ((octets = pkt_put(p, c->head->caplen)) == NULL)
-			p->drop = DROP_NO_ROOM;
-		else if (c->head->caplen > 0)
-			memcpy(octets, c->octets, c->head->caplen);
-		if (c->head->caplen < c->head->len)
-			p->drop = DROP_TRUNCATED;
-		c->head = NULL;
+		take(c, p);
 		b->p[b->n++] = p;
 	}
 	if (b->n == 0 && c->ended && c->error[0] != '\0') {
@@ -222,50 +266,41 @@ cap_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 	return (int)b->n;
 }
 
-/* May ${p} stand in a file of that link type?  LINKTYPE_IPV4 and _IPV6 hold one family each. */
-static bool
-fits(const struct pkt *p, int linktype)
+/* One packet that goes on; its fate. */
+static enum drop
+put(struct edge_pcap *c, const struct pkt *p)
 {
-	const uint8_t *first = pkt_get(p, 0, 1);
+	uint64_t ts = p->ts_ns ? p->ts_ns : c->clock;
+	struct capfile_packet f = {.ts = ts};
+	struct caplink l;
 
-	switch (linktype) {
-	case LINKTYPE_ETHERNET:
-		return p->link == LINK_ETHER;
-	case LINKTYPE_IPV4:
-		return p->link == LINK_RAWIP && first != NULL && *first >> 4 == 4;
-	case LINKTYPE_IPV6:
-		return p->link == LINK_RAWIP && first != NULL && *first >> 4 == 6;
-	default:
-		return p->link == LINK_RAWIP;
+	if (c->out != NULL) { /* nobody may want to see it: that is no reason to call it dropped */
+		if (caplink_out(c->out_type, p, &l) == -1)
+			return DROP_EDGE_ERROR;
+		f.head = l.head;
+		f.nhead = l.n;
+		f.data = pkt_data(p) + l.cut;
+		f.len = p->len - l.cut;
+		if (capfile_packet(c->out, c->form, &f) == -1) {
+			set_error(c, "%s: %s", c->out_name, strerror(errno));
+			return DROP_EDGE_ERROR;
+		}
 	}
+	if (c->watch != NULL)
+		c->watch(c->watch_ctx, p, ts);
+	return DROP_NONE;
 }
 
 static unsigned
 cap_send(struct edge *e, struct burst *b)
 {
-	struct edge_pcap *c = (struct edge_pcap *)e;
-	struct pkt *p;
 	unsigned sent = 0;
 
 	for (unsigned i = 0; i < b->n; i++) {
-		p = b->p[i];
-		if (p->drop != DROP_NONE)
-			continue;
-		if (c->out == NULL) {
-			sent++; /* nobody wants to see it: that is no reason to call it dropped */
-			continue;
-		}
-		if (!fits(p, c->out_type)) {
-			p->drop = DROP_EDGE_ERROR;
-			continue;
-		}
-		if (capfile_packet(c->out, c->form, p->ts_ns ? p->ts_ns : c->clock, pkt_data(p),
-			p->len) == -1) {
-			set_error(c, "%s: %s", c->out_name, strerror(errno));
-			p->drop = DROP_EDGE_ERROR;
-			continue;
-		}
-		sent++;
+		struct pkt *p = b->p[i];
+
+		if (p->drop == DROP_NONE && (p->drop = put((struct edge_pcap *)e, p)) == DROP_NONE)
+			sent++;
 	}
 	return sent;
 }
@@ -284,8 +319,7 @@ cap_caps(const struct edge *e, struct edge_caps *caps)
 	memset(caps, 0, sizeof *caps);
 	caps->mtu = c->mtu;
 	caps->link = e->bound;
-	caps->linktype =
-	    c->in_type == -1 || c->in_type == LINKTYPE_ETHERNET ? LINK_ETHER : LINK_RAWIP;
+	caps->linktype = (uint8_t)(c->in_type == -1 ? LINK_ETHER : caplink_pkt(c->in_type));
 }
 
 static void
@@ -368,4 +402,36 @@ void
 edge_pcap_clock(struct edge *e, uint64_t ts)
 {
 	((struct edge_pcap *)e)->clock = ts;
+}
+
+uint64_t
+edge_pcap_backwards(const struct edge *e, uint64_t *first)
+{
+	const struct edge_pcap *c = (const struct edge_pcap *)e;
+
+	*first = c->back_first;
+	return c->back;
+}
+
+bool
+edge_pcap_progress(const struct edge *e, uint64_t *done, uint64_t *size)
+{
+	const struct edge_pcap *c = (const struct edge_pcap *)e;
+	off_t at = c->in != NULL && c->size > 0 ? ftello(pcap_file(c->in)) : -1;
+
+	if (at < 0)
+		return false;
+	*done = (uint64_t)at;
+	*size = (uint64_t)c->size;
+	return true;
+}
+
+void
+edge_pcap_watch(
+    struct edge *e, void (*watch)(void *ctx, const struct pkt *p, uint64_t ts), void *ctx)
+{
+	struct edge_pcap *c = (struct edge_pcap *)e;
+
+	c->watch = watch;
+	c->watch_ctx = ctx;
 }

@@ -18,7 +18,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in")
 A, B = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 A4, B4, A6, B6 = "10.9.0.1", "10.9.0.2", "fd09::1", "fd09::2"
 START = 1_700_000_000_000_000_000  # ns
-ETHER, RAW, IPV4 = 1, 101, 228
+ETHER, RAW, IPV4, BSD, LOOP, SLL, SLL2 = 1, 101, 228, 0, 108, 113, 276
 
 # one key a direction: key, then salt
 KEY_AB = bytes(range(0x10, 0x24))
@@ -35,8 +35,12 @@ def write(name, packets, link=ETHER, step_ms=10, times=None, snap=None, cut=0):
         kept = octets[:snap] if snap else octets
         out.append(struct.pack("<IIII", ts // 10**9, ts % 10**9, len(kept), len(octets)) + kept)
     octets = b"".join(out)
+    save(name, octets[:len(octets) - cut])
+
+
+def save(name, octets):
     with open(os.path.join(HERE, name), "wb") as f:
-        f.write(octets[:len(octets) - cut])
+        f.write(octets)
 
 
 def text(n):
@@ -96,6 +100,16 @@ def clear():
     write("rawv4.pcap", mixed4(), link=IPV4)
     write("vlan4.pcap", [Ether(src=A, dst=B) / Dot1Q(vlan=5, prio=3) / p for p in mixed4()]
           + [Ether(src=A, dst=B) / Dot1Q(vlan=6) / Dot1Q(vlan=5) / mixed4()[0]])
+    write("bsd46.pcap", [struct.pack("<I", 2) + bytes(p) for p in mixed4()] + [struct.pack("<I", 30) + bytes(p) for p in mixed6()],
+          link=BSD)
+    write("loop4.pcap", [struct.pack(">I", 2) + bytes(p) for p in mixed4()], link=LOOP)
+    # Linux cooked: type 4, outgoing; Ethernet; an address of 6 octets
+    mac = bytes.fromhex(A.replace(":", "")) + bytes(2)
+    write("sll4.pcap", [struct.pack(">HHH", 4, 1, 6) + mac + b"\x08\x00" + bytes(p) for p in mixed4()]
+          + [struct.pack(">HHH", 1, 1, 6) + mac + b"\x08\x06" + bytes(ARP(op=1, hwsrc=A, psrc=A4, pdst=B4))], link=SLL)
+    write("sll2.pcap", [struct.pack(">HHIHBB", 0x0800, 0, 7, 1, 4, 6) + mac + bytes(p) for p in mixed4()], link=SLL2)
+    write("backwards.pcap", [ab(p) for p in mixed4()], times=[50, 40, 60, 55, 70, 80])
+    write("nil.pcap", [])
     write("mixed4-from-b.pcap", [ba(p) for p in mixed4(B4, A4, 200)])
 
 
@@ -160,6 +174,13 @@ def inbound():
 def files():
     write("cut.pcap", [ab(p) for p in mixed4()], snap=80)
     write("torn.pcap", [ab(p) for p in mixed4()], cut=10)
+    save("empty.pcap", b"")
+    save("magic.pcap", b"\x0a\x0d\x0d\x0b" + bytes(60))
+    head = struct.pack("<IHHiIII", 0xa1b23c4d, 2, 4, 0, 0, 262144, ETHER)
+    one = bytes(ab(mixed4()[0]))
+    save("absurd.pcap", head + struct.pack("<IIII", START // 10**9, 0, len(one), len(one)) + one
+         + struct.pack("<IIII", START // 10**9, 1, 0x7fffffff, 0x7fffffff) + one)
+    save("wifi.pcap", struct.pack("<IHHiIII", 0xa1b23c4d, 2, 4, 0, 0, 262144, 105))
     big = IP(src=A4, dst=B4, id=9, flags="DF") / UDP(sport=1, dport=2) / text(1460)
     write("big.pcap", [ab(big), ab(IP(src=A4, dst=B4, id=10) / UDP(sport=1, dport=2) / text(1460)),
                        ab(IPv6(src=A6, dst=B6) / UDP(sport=1, dport=2) / text(1440))])

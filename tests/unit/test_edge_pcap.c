@@ -14,6 +14,10 @@
 #define RAW   101
 #define IPV4  228
 #define IPV6  229
+#define BSD   0
+#define LOOP  108
+#define SLL   113
+#define SLL2  276
 
 static char dir[64];
 static struct pktpool *pool;
@@ -204,6 +208,151 @@ test_linktypes(void **state)
 	assert_int_equal(f[20], RAW);
 }
 
+/* Cooked and BSD headers: the walk sees Ethernet or IP, and what is written again is what was read, octet by octet. */
+static void
+test_other_linktypes(void **state)
+{
+	static const uint8_t v4[4] = {0x45, 0, 0, 4}, v6[4] = {0x60, 0, 0, 0};
+	static const struct {
+		uint32_t type;
+		const uint8_t *head, *ip;
+		uint32_t n;
+		int link;
+		uint16_t etype;
+		bool same;
+	} rows[] = {
+	    {BSD, (const uint8_t *)"\2\0\0\0", v4, 4, LINK_RAWIP, 0, true},
+	    {BSD, (const uint8_t *)"\x1e\0\0\0", v6, 4, LINK_RAWIP, 0, true},
+	    {BSD, (const uint8_t *)"\0\0\0\x1c", v6, 4, LINK_RAWIP, 0,
+		false}, /* FreeBSD, of the other byte order */
+	    {LOOP, (const uint8_t *)"\0\0\0\2", v4, 4, LINK_RAWIP, 0, true},
+	    {LOOP, (const uint8_t *)"\0\0\0\x18", v6, 4, LINK_RAWIP, 0, true},
+	    {SLL, (const uint8_t *)"\0\4\0\1\0\6\2\0\0\0\0\x0a\0\0\x08\0", v4, 16, LINK_ETHER,
+		0x0800, true},
+	    {SLL, (const uint8_t *)"\0\2\0\1\0\6\2\0\0\0\0\x0a\0\0\x08\x06", v4, 16, LINK_ETHER,
+		0x0806, true},
+	    {SLL, (const uint8_t *)"\0\0\xff\xfe\0\0\0\0\0\0\0\0\0\0\x86\xdd", v6, 16, LINK_ETHER,
+		0x86dd, true},
+	    {SLL2, (const uint8_t *)"\x08\0\0\0\0\0\1\7\0\1\0\6\2\0\0\0\0\x0a\0\0", v4, 20,
+		LINK_ETHER, 0x0800, true},
+	    {SLL2, (const uint8_t *)"\x86\xdd\0\0\0\0\0\3\0\1\1\6\2\0\0\0\0\x0a\0\0", v6, 20,
+		LINK_ETHER, 0x86dd, true},
+	};
+	uint8_t f[200], g[200], frame[24];
+	struct burst b;
+	struct edge *e;
+	size_t len;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		memcpy(frame, rows[i].head, rows[i].n);
+		memcpy(frame + rows[i].n, rows[i].ip, 4);
+		len = pcap(f, rows[i].type, frame, rows[i].n + 4, rows[i].n + 4, 1);
+		write_file("a.pcap", f, len);
+		e = open_edge(at("a.pcap"), NULL);
+		assert_int_equal(edge_recv(e, pool, &b, 1), 1);
+		assert_int_equal(b.p[0]->drop, DROP_NONE);
+		assert_int_equal(b.p[0]->link, rows[i].link);
+		assert_int_equal(b.p[0]->len, rows[i].link == LINK_ETHER ? 18 : 4);
+		if (rows[i].link == LINK_ETHER)
+			assert_int_equal(get16(pkt_data(b.p[0]) + 12), rows[i].etype);
+		assert_memory_equal(pkt_data(b.p[0]) + b.p[0]->len - 4, rows[i].ip, 4);
+		give_back(&b);
+		edge_free(e);
+		assert_int_equal(copy(at("a.pcap"), at("b.pcap")), 1);
+		assert_int_equal(read_file("b.pcap", g, sizeof g), len);
+		assert_int_equal(get16(g + 20), get16(f + 20));
+		assert_memory_equal(g + 40 + rows[i].n, f + 40 + rows[i].n, 4);
+		if (rows[i].same)
+			assert_memory_equal(g + 40, f + 40, rows[i].n);
+	}
+}
+
+/* Link headers that are cut, or that say nothing of an EtherType: counted, whatever follows. */
+static void
+test_odd_linktypes(void **state)
+{
+	static const struct {
+		uint32_t type, len;
+		uint8_t frame[20];
+		enum drop drop;
+	} rows[] = {
+	    {BSD, 3, {2}, DROP_TRUNCATED},
+	    {BSD, 0, {0}, DROP_TRUNCATED},
+	    {LOOP, 8, {0, 0, 0, 7}, DROP_BAD_HEADER},
+	    {SLL, 15, {0}, DROP_TRUNCATED},
+	    {SLL, 20, {0, 4, 824 >> 8, 824 & 0xff}, DROP_BAD_HEADER},
+	    {SLL2, 19, {8}, DROP_TRUNCATED},
+	    {SLL2, 20, {0, 0, 0, 0, 0, 0, 0, 1, 803 >> 8, 803 & 0xff}, DROP_BAD_HEADER},
+	};
+	uint8_t f[200];
+	struct burst b;
+	struct edge *e;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		write_file(
+		    "a.pcap", f, pcap(f, rows[i].type, rows[i].frame, rows[i].len, rows[i].len, 1));
+		e = open_edge(at("a.pcap"), NULL);
+		assert_int_equal(edge_recv(e, pool, &b, 1), 1);
+		assert_int_equal(b.p[0]->drop, rows[i].drop);
+		give_back(&b);
+		assert_int_equal(edge_recv(e, pool, &b, 1), 0);
+		edge_free(e);
+	}
+}
+
+/* Stamps that go back are counted, and the first one is named. */
+static void
+test_backwards(void **state)
+{
+	static const uint8_t stamp[] = {5, 3, 4, 5, 9, 8};
+	const uint8_t frame[20] = {0};
+	uint8_t f[400];
+	uint64_t first, done, size;
+	struct burst b;
+	struct edge *e;
+	size_t len = pcap(f, ETHER, frame, 20, 20, 6);
+
+	for (size_t i = 0; i < 6; i++)
+		le32(f + 24 + 36 * i, stamp[i]);
+	write_file("a.pcap", f, len);
+	e = open_edge(at("a.pcap"), NULL);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(edge_recv(e, pool, &b, 1), 1);
+		give_back(&b);
+	}
+	assert_int_equal(edge_pcap_backwards(e, &first), 3);
+	assert_int_equal(first, 2);
+	assert_true(edge_pcap_progress(e, &done, &size));
+	assert_int_equal(done, size);
+	assert_int_equal(size, len);
+	edge_free(e);
+}
+
+/* What no capture file can be: told at once, or with the packet's number; never read. */
+static void
+test_absurd(void **state)
+{
+	const uint8_t frame[20] = {0};
+	uint8_t f[400];
+	char want[160];
+	struct burst b;
+	struct edge *e;
+
+	for (int which = 0; which < 2; which++) {
+		write_file("a.pcap", f, pcap(f, ETHER, frame, 20, 20, 2));
+		le32(f + 24 + 36 + 8,
+		    which ? 0xffffffff : 0x7fffffff); /* the second packet's length */
+		write_file("a.pcap", f, 24 + 2 * 36);
+		e = open_edge(at("a.pcap"), NULL);
+		assert_int_equal(edge_recv(e, pool, &b, 2), 1);
+		give_back(&b);
+		assert_int_equal(edge_recv(e, pool, &b, 2), -1);
+		snprintf(want, sizeof want, "%s: packet 2: ", at("a.pcap"));
+		assert_memory_equal(edge_pcap_error(e), want, strlen(want));
+		edge_free(e);
+	}
+}
+
 /* A packet that does not fit its file's link type is refused, not written. */
 static void
 test_misfit(void **state)
@@ -300,7 +449,9 @@ test_bad_files(void **state)
 	write_file("text", "hello, this is not a capture", 28);
 	expect_bind_error(at("text"), NULL, "");
 	write_file("empty", "", 0);
-	expect_bind_error(at("empty"), NULL, "");
+	expect_bind_error(at("empty"), NULL, "the file is empty");
+	write_file("short", "\xd4\xc3\xb2\xa1\2\0\4\0", 8);
+	expect_bind_error(at("short"), NULL, "truncated");
 	write_file("wifi.pcap", f, pcap(f, 105, f, 0, 0, 0));
 	expect_bind_error(at("wifi.pcap"), NULL, "neither Ethernet nor raw IP");
 }
@@ -326,6 +477,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(test_round_trip),
 	    T(test_linktypes),
+	    T(test_other_linktypes),
+	    T(test_odd_linktypes),
+	    T(test_backwards),
+	    T(test_absurd),
 	    T(test_misfit),
 	    T(test_truncated_packet),
 	    T(test_truncated_file),
