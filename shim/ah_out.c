@@ -74,6 +74,7 @@ ah_seal(struct sa *sa, struct pkt **p, unsigned n, struct walk *w,
 
 	for (unsigned i = 0; i < n; i++) {
 		p[i]->drop = prepare(sa, p[i], w, &cover[jobs], &job[jobs]);
+		p[i]->encap = 0; /* AH covers a UDP header within as it is */
 		if (p[i]->drop == DROP_NONE)
 			of[jobs++] = p[i];
 	}

@@ -107,6 +107,7 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 
 	p->spi = sa->spi;
 	p->seq = seq;
+	p->encap = sa->p.encap_dport != 0;
 	j->esp = h;
 	j->src = h + ESP_HLEN + sa->out->iv_len;
 	j->dst = NULL;

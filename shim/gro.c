@@ -4,7 +4,8 @@
 
 #define OPEN_MAX     8 /* flows a burst is searched for; Linux's GRO keeps as many in a bucket */
 #define IP_MAX	     65535u /* longest packet */
-#define UDP_SEGMENTS 64	    /* the kernel's own limit for a datagram socket */
+#define L3_MAX	     (GRO_HEAD - 40 - 60)
+#define UDP_SEGMENTS 64 /* the kernel's own limit for a datagram socket */
 
 #define TCP_FIN 0x01
 #define TCP_PSH 0x08
@@ -21,9 +22,9 @@ gro_fit(const struct gro *g, const struct pkt *p)
 	uint32_t hlen;
 	const uint8_t *h;
 
-	if (p->af == 0 || p->key.frag || p->key.ports != PORTS_PORTS || p->todo.gso ||
-	    p->todo.partial || p->link != LINK_ETHER || p->l4 != p->l3 + (p->af == 4 ? 20 : 40) ||
-	    p->len != p->l3end)
+	if (p->af == 0 || p->key.frag || p->l3 > L3_MAX || p->key.ports != PORTS_PORTS ||
+	    p->todo.gso || p->todo.partial || p->link != LINK_ETHER ||
+	    p->l4 != p->l3 + (p->af == 4 ? 20 : 40) || p->len != p->l3end)
 		return 0;
 	if (p->key.proto == IPPROTO_TCP) {
 		if (!(h = pkt_get(p, p->l4, 20)))
@@ -49,8 +50,8 @@ gro_summed(const struct pkt *p)
 	uint32_t n = p->len - p->l4;
 	const uint8_t *frame = pkt_data(p);
 
-	return cksum_fold(
-		   cksum_add(cksum_pseudo(frame + p->l3, p->key.proto, n), frame + p->l4, n)) == 0;
+	return p->summed || cksum_fold(cksum_add(cksum_pseudo(frame + p->l3, p->key.proto, n),
+				frame + p->l4, n)) == 0;
 }
 
 /* Link and IP header: equal but for what a segment has of its own. */
@@ -68,6 +69,10 @@ gro_same_ip(const struct gro_group *g, const struct pkt *p, uint8_t *id)
 		return false;
 	was = get16(h + 4);
 	is = get16(k + 4);
+	if (p->encap && (h[6] & 0x40)) {
+		*id = ID_COUNTS; /* it will */
+		return true;
+	}
 	*id = is == (uint16_t)(was + g->n) ? ID_COUNTS
 	      : is == was && (h[6] & 0x40) ? ID_SAME
 					   : ID_FIRST;
@@ -127,7 +132,8 @@ gro_begin(struct gro *g, struct pkt *p, uint16_t hlen)
 	struct gro_group *x = &g->group[g->n++];
 	const uint8_t *h = pkt_data(p) + p->l4;
 
-	*x = (struct gro_group){.first = p, .last = p, .n = 1, .len = p->len, .hlen = hlen};
+	*x = (struct gro_group){
+	    .first = p, .last = p, .n = 1, .len = p->len, .hlen = hlen, .proto = p->key.proto};
 	if (!hlen)
 		return;
 	x->open = p->key.proto == IPPROTO_UDP || !(h[13] & (TCP_PSH | TCP_FIN));
@@ -176,6 +182,18 @@ gro_packet(struct gro *g, struct pkt *p)
 }
 
 void
+gro_alone(struct gro *g, const struct burst *b)
+{
+	g->n = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->p[i]->drop != DROP_NONE)
+			continue;
+		b->p[i]->next = NULL;
+		gro_begin(g, b->p[i], 0);
+	}
+}
+
+void
 gro_burst(struct gro *g, const struct burst *b)
 {
 	g->n = 0;
@@ -184,14 +202,75 @@ gro_burst(struct gro *g, const struct burst *b)
 			gro_packet(g, b->p[i]);
 }
 
-void
-gro_head(const struct gro_group *g)
+/* Outer header and length right for a group?  Offset of the ESP header, or 0. */
+static uint16_t
+gro_encap_fit(const struct pkt *p)
 {
-	struct pkt *p = g->first;
-	uint8_t *ip = pkt_data(p) + p->l3, *l4 = pkt_data(p) + p->l4;
-	bool tcp = p->key.proto == IPPROTO_TCP;
+	const uint8_t *h = pkt_get(p, p->l4, 8), *ip;
+
+	if (!p->encap || p->key.frag || p->l3 > L3_MAX || p->link != LINK_ETHER || !h ||
+	    get16(h + 4) != p->len - p->l4 || p->l4 != p->l3 + (p->af == 4 ? 20 : 40))
+		return 0;
+	ip = pkt_data(p) + p->l3;
+	if (p->af == 4 ? ip[9] != IPPROTO_UDP || (get16(ip + 6) & 0x3fff) != 0
+		       : ip[6] != IPPROTO_UDP)
+		return 0;
+	return (uint16_t)(p->l4 + 8);
+}
+
+static bool
+gro_encap_join(struct gro_group *g, struct pkt *p, uint16_t hlen)
+{
+	uint32_t n = p->len - hlen;
+	uint8_t id = g->id;
+
+	if (g->first->af != p->af || g->first->l3 != p->l3 ||
+	    memcmp(pkt_data(g->first) + p->l4, pkt_data(p) + p->l4, 4) != 0 || n > g->size ||
+	    g->len + n - p->l3 > IP_MAX || g->n == UDP_SEGMENTS || !gro_same_ip(g, p, &id))
+		return false;
+	g->id = id;
+	g->last->next = p;
+	g->last = p;
+	g->n++;
+	g->len += n;
+	g->open = n == g->size;
+	return true;
+}
+
+void
+gro_encap_burst(struct gro *g, const struct burst *b)
+{
+	struct gro_group *last = NULL; /* the one that may grow: a peer is sent to in bursts */
+
+	g->n = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		struct pkt *p = b->p[i];
+		uint16_t hlen;
+
+		if (p->drop != DROP_NONE)
+			continue;
+		p->next = NULL;
+		hlen = gro_encap_fit(p);
+		if (hlen && last && last->open && gro_encap_join(last, p, hlen))
+			continue;
+		last = &g->group[g->n++];
+		*last =
+		    (struct gro_group){.first = p, .last = p, .n = 1, .len = p->len, .hlen = hlen};
+		last->proto = IPPROTO_UDP;
+		last->size = p->len - hlen;
+		last->open = hlen != 0;
+	}
+}
+
+void
+gro_head(const struct gro_group *g, uint8_t head[static GRO_HEAD], struct vnet *v)
+{
+	const struct pkt *p = g->first;
+	uint8_t *ip = head + p->l3, *l4 = head + p->l4;
+	bool tcp = g->proto == IPPROTO_TCP;
 	uint32_t n = g->len - p->l4;
 
+	memcpy(head, pkt_data(p), g->hlen);
 	if (p->af == 4) {
 		put16(ip + 2, (uint16_t)(g->len - p->l3));
 		put16(ip + 10, cksum_ip4(ip, 20));
@@ -203,8 +282,8 @@ gro_head(const struct gro_group *g)
 	else
 		put16(l4 + 4, (uint16_t)n);
 	/* the pseudo header's sum; whoever cuts or reads it does the rest */
-	put16(l4 + (tcp ? 16 : 6), (uint16_t)~cksum_fold(cksum_pseudo(ip, p->key.proto, n)));
-	p->todo = (struct vnet){.partial = true,
+	put16(l4 + (tcp ? 16 : 6), (uint16_t)~cksum_fold(cksum_pseudo(ip, g->proto, n)));
+	*v = (struct vnet){.partial = true,
 	    .gso = (uint8_t)(!tcp	  ? GSO_UDP
 			     : p->af == 4 ? GSO_TCP4
 					  : GSO_TCP6),

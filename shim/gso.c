@@ -148,6 +148,7 @@ gso_encap_burst(struct walk *w, struct burst *b, struct emit *emit)
 			   DROP_NONE) {
 			emit_put(emit, p);
 		} else {
+			s.encap = true;
 			gso_cut(w, p, &s, DIR_IN, emit);
 		}
 	}

@@ -131,7 +131,7 @@ fix_ip(const struct segment *s, uint8_t *f, uint32_t total)
 
 /* ${sum} is the payload's, taken while it was copied. */
 static void
-fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last, uint64_t sum)
+fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last, bool sealed, uint64_t sum)
 {
 	uint8_t *l4 = f + s->l4;
 	uint8_t *field = l4 + (s->proto == IPPROTO_TCP ? 16 : 6);
@@ -147,7 +147,7 @@ fix_l4(const struct segment *s, uint8_t *f, uint32_t total, bool last, uint64_t 
 		put16(l4 + 4, (uint16_t)(total - s->l4));
 	}
 	put16(field, 0);
-	if (s->unsummed)
+	if (sealed)
 		return;
 	sum =
 	    cksum_add(sum + cksum_pseudo(f + s->l3, s->proto, total - s->l4), l4, s->hlen - s->l4);
@@ -161,17 +161,19 @@ segment_next(struct segment *s, struct pkt *p)
 	uint32_t n = s->len - s->next;
 	uint64_t sum = 0;
 	uint8_t *f;
+	bool sealed;
 
 	if (n > s->size)
 		n = s->size;
+	sealed = s->encap && n >= 4 && get32(s->frame + s->next) != 0;
 	if (s->hlen + n - s->l3 <= 0xffff && (f = pkt_put(p, s->hlen + n)) != NULL) {
 		memcpy(f, s->frame, s->hlen);
-		if (s->unsummed)
+		if (sealed)
 			memcpy(f + s->hlen, s->frame + s->next, n);
 		else
 			sum = cksum_copy(f + s->hlen, s->frame + s->next, n);
 		fix_ip(s, f, s->hlen + n);
-		fix_l4(s, f, s->hlen + n, s->next + n == s->len, sum);
+		fix_l4(s, f, s->hlen + n, s->next + n == s->len, sealed, sum);
 	} else {
 		p->drop = DROP_NO_ROOM;
 	}

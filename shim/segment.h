@@ -20,7 +20,7 @@ struct segment {
 	uint32_t size;         /* octets of payload of a segment; the caller may change it before the first */
 	uint32_t index;        /* of the next segment, from 0 */
 	uint8_t af, proto;
-	bool unsummed;         /* UDP goes without a checksum: ESP follows, and looks after itself (RFC 3948 2.1) */
+	bool encap;            /* inbound: ESP in UDP, which is checked by its ICV and goes no further, gets no checksum; IKE among it does */
 };
 
 /**

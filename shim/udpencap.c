@@ -114,4 +114,5 @@ udpencap_mend(struct pkt *p)
 		return; /* the host will not take it */
 	put16(l4 + at, 0);
 	put16(l4 + at, cksum_part(pkt_data(p) + p->l3, p->key.proto, l4, len, covered));
+	p->summed = true;
 }

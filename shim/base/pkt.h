@@ -53,6 +53,7 @@ struct pkt {
 	uint8_t link;          /* enum pkt_link */
 	uint8_t nchain;        /* inbound: SAs in chain[] */
 	uint8_t bypass;        /* went through (or will) without a transform */
+	uint8_t encap;         /* outbound, protected: ESP in UDP, whose header is at l4, is the outermost */
 	uint8_t cut_ok;        /* put together from fragments: may be cut again */
 
 	/* a super-frame counts as the packets it stands for */
@@ -77,6 +78,7 @@ struct pkt {
 	struct policy *policy;             /* the rule that decided, NULL: none */
 	struct sa *sa[POLICY_STEPS_MAX];   /* outbound: the bundle, in order of application; [0].. policy->nsteps */
 	struct sa *chain[POLICY_STEPS_MAX]; /* inbound: SAs it came through, outermost first */
+	bool summed;                       /* inbound: its TCP or UDP checksum was made here and is right */
 	bool tunnelled;                    /* inbound: a tunnel header was taken off */
 	uint32_t spi;                      /* of the last ESP or AH header, 0: none; for audit events */
 	uint64_t seq;                      /* its sequence number */

@@ -6,13 +6,16 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "device.h"
 #include "edge.h"
+#include "gro.h"
 #include "log.h"
 #include "nssock.h"
 #include "packet_recv.h"
@@ -24,12 +27,14 @@ struct edge_packet {
 	char name[IFNAMSIZ];
 	int netns; /* the caller's */
 	bool guarded;
-	int out; /* sends what is whole, past the queueing discipline */
+	bool join; /* ESP in UDP */
+	int out;   /* sends what is whole, past the queueing discipline */
 	int whole; /* sends behind a vnet header, by the path on which the kernel finishes what the NIC cannot */
 	struct packet_recv *in;
+	struct gro gro;
 	struct mmsghdr msg[BURST_MAX];
-	struct iovec iov[BURST_MAX][2]; /* vnet header, frame */
-	uint8_t head[BURST_MAX][VNET_HLEN];
+	struct iovec iov[2 * BURST_MAX];	       /* vnet headers, frames, more payload */
+	uint8_t head[BURST_MAX][VNET_HLEN + GRO_HEAD]; /* the latter of what is joined */
 };
 
 static void
@@ -67,6 +72,17 @@ find_nic(const struct edge_packet *k)
 	close(fd);
 	errno = saved;
 	return index;
+}
+
+/* From 6.2 on the vnet header can say UDP GSO; before, such frames are refused. */
+static bool
+kernel_joins(void)
+{
+	struct utsname u;
+	unsigned major, minor;
+
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 2));
 }
 
 static int
@@ -131,10 +147,17 @@ drop_of(int error)
 	}
 }
 
-/* Sends k->msg[0..n), whose packets are p[]; number sent.  What the kernel refuses for its own sake is passed over; a full or
+static void
+refuse(struct gro_group *g, enum drop d)
+{
+	for (struct pkt *p = g->first; p; p = p->next)
+		p->drop = d;
+}
+
+/* Sends k->msg[0..n), whose packets are g[]; number of packets sent.  What the kernel refuses for its own sake is passed over; a full or
  * dead device takes the rest of the burst with it, or each would cost a system call to hear the same. */
 static unsigned
-send_all(struct edge_packet *k, int fd, struct pkt **p, unsigned n)
+send_all(struct edge_packet *k, int fd, struct gro_group *g, unsigned n)
 {
 	unsigned at = 0, sent = 0;
 	enum drop d;
@@ -142,35 +165,52 @@ send_all(struct edge_packet *k, int fd, struct pkt **p, unsigned n)
 
 	while (at < n) {
 		r = sendmmsg(fd, k->msg + at, n - at, MSG_DONTWAIT);
-		if (r > 0) {
-			sent += (unsigned)r;
-			at += (unsigned)r;
-			continue;
-		}
 		if (r == -1 && errno == EINTR)
 			continue;
+		if (r > 0) {
+			while (r-- > 0)
+				sent += g[at++].n;
+			continue;
+		}
 		d = drop_of(errno);
-		p[at++]->drop = d;
+		refuse(&g[at++], d);
 		while (d != DROP_EDGE_ERROR && at < n)
-			p[at++]->drop = d;
+			refuse(&g[at++], d);
 	}
 	return sent;
 }
 
-static bool
-has_to_do(const struct pkt *p)
+/* By which socket?  All of ESP in UDP goes by one, joined or alone, so that it stays in order. */
+static int
+way_of(const struct edge_packet *k, const struct pkt *p)
 {
-	return p->todo.gso || p->todo.partial;
+	return p->todo.gso || p->todo.partial || (p->encap && k->join) ? k->whole : k->out;
 }
 
-static void
-load(struct edge_packet *k, unsigned n, const struct pkt *p, bool whole)
+/* Message ${n}, with the next of the iovecs from ${iov} on; the first behind them. */
+static struct iovec *
+load(struct edge_packet *k, unsigned n, const struct gro_group *g, struct iovec *iov)
 {
-	if (whole)
-		vnet_write(k->head[n], p);
-	k->iov[n][1] = (struct iovec){pkt_data(p), p->len};
-	k->msg[n].msg_hdr.msg_iov = whole ? k->iov[n] : k->iov[n] + 1;
-	k->msg[n].msg_hdr.msg_iovlen = whole ? 2 : 1;
+	struct msghdr *m = &k->msg[n].msg_hdr;
+	const struct pkt *p = g->first;
+	struct vnet joined;
+
+	m->msg_iov = iov;
+	if (g->n > 1) {
+		gro_head(g, k->head[n] + VNET_HLEN, &joined);
+		vnet_write(k->head[n], &joined, k->head[n] + VNET_HLEN, g->hlen);
+		*iov++ = (struct iovec){k->head[n], VNET_HLEN + g->hlen};
+		for (; p; p = p->next)
+			*iov++ = (struct iovec){pkt_data(p) + g->hlen, p->len - g->hlen};
+	} else {
+		if (way_of(k, p) == k->whole) {
+			vnet_write(k->head[n], &p->todo, pkt_data(p), p->len);
+			*iov++ = (struct iovec){k->head[n], VNET_HLEN};
+		}
+		*iov++ = (struct iovec){pkt_data(p), p->len};
+	}
+	m->msg_iovlen = (size_t)(iov - m->msg_iov);
+	return iov;
 }
 
 /* In order, so that a flow of which some packets have something left to do and others have not stays in order. */
@@ -178,25 +218,27 @@ static unsigned
 packet_send(struct edge *e, struct burst *b)
 {
 	struct edge_packet *k = (struct edge_packet *)e;
-	struct pkt *p[BURST_MAX];
-	unsigned n = 0, sent = 0;
+	struct gro_group *g = k->gro.group;
+	unsigned sent = 0, n = 0;
+	struct iovec *iov = k->iov;
 	int fd = k->out;
 
-	for (unsigned i = 0; i < b->n; i++) {
-		struct pkt *q = b->p[i];
-		bool whole = has_to_do(q);
+	if (k->join)
+		gro_encap_burst(&k->gro, b);
+	else
+		gro_alone(&k->gro, b);
+	for (unsigned i = 0; i < k->gro.n; i++) {
+		int way = way_of(k, g[i].first);
 
-		if (q->drop != DROP_NONE)
-			continue;
-		if (n && fd != (whole ? k->whole : k->out)) {
-			sent += send_all(k, fd, p, n);
+		if (n && way != fd) {
+			sent += send_all(k, fd, g + i - n, n);
 			n = 0;
+			iov = k->iov;
 		}
-		fd = whole ? k->whole : k->out;
-		load(k, n, q, whole);
-		p[n++] = q;
+		fd = way;
+		iov = load(k, n++, &g[i], iov);
 	}
-	return n ? sent + send_all(k, fd, p, n) : sent;
+	return n ? sent + send_all(k, fd, g + k->gro.n - n, n) : sent;
 }
 
 static int
@@ -259,11 +301,10 @@ edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload)
 	}
 	k->e.ops = &packet_ops;
 	k->e.offload = offload;
+	k->join = offload && kernel_joins();
 	strcpy(k->name, name);
 	k->netns = netns_fd;
 	k->guarded = guarded;
 	k->out = k->whole = -1;
-	for (unsigned i = 0; i < BURST_MAX; i++)
-		k->iov[i][0] = (struct iovec){k->head[i], VNET_HLEN};
 	return &k->e;
 }

@@ -243,23 +243,26 @@ drop_of(int error)
 static unsigned
 write_group(struct edge_tap *t, const struct gro_group *g)
 {
-	uint8_t h[VNET_HLEN_TAP] = {0};
+	uint8_t h[VNET_HLEN_TAP + GRO_HEAD] = {0};
 	struct pkt *p = g->first;
-	int n = 2;
+	struct vnet joined;
+	int n = 0;
 	enum drop d;
 	ssize_t r;
 
-	t->iov[0] = (struct iovec){h, sizeof h};
-	t->iov[1] = (struct iovec){pkt_data(p), p->len};
-	if (g->n > 1)
-		gro_head(g);
-	for (const struct pkt *m = p->next; m; m = m->next)
-		t->iov[n++] = (struct iovec){pkt_data(m) + g->hlen, m->len - g->hlen};
-	vnet_write(h, p);
+	if (g->n > 1) {
+		gro_head(g, h + VNET_HLEN_TAP, &joined);
+		vnet_write(h, &joined, h + VNET_HLEN_TAP, g->hlen);
+		t->iov[n++] = (struct iovec){h, VNET_HLEN_TAP + g->hlen};
+		for (const struct pkt *m = p; m; m = m->next)
+			t->iov[n++] = (struct iovec){pkt_data(m) + g->hlen, m->len - g->hlen};
+	} else {
+		vnet_write(h, &p->todo, pkt_data(p), p->len);
+		t->iov[n++] = (struct iovec){h, VNET_HLEN_TAP};
+		t->iov[n++] = (struct iovec){pkt_data(p), p->len};
+	}
 	while ((r = writev(t->fd, t->iov, n)) == -1 && errno == EINTR)
 		;
-	if (g->n > 1)
-		p->todo = (struct vnet){0};
 	if (r != -1)
 		return g->n;
 	d = drop_of(errno);
@@ -274,18 +277,10 @@ tap_send(struct edge *e, struct burst *b)
 	struct edge_tap *t = (struct edge_tap *)e;
 	unsigned sent = 0;
 
-	if (!e->offload) {
-		struct gro_group one = {.n = 1};
-
-		for (unsigned i = 0; i < b->n; i++) {
-			one.first = b->p[i];
-			one.first->next = NULL;
-			if (one.first->drop == DROP_NONE)
-				sent += write_group(t, &one);
-		}
-		return sent;
-	}
-	gro_burst(&t->gro, b);
+	if (e->offload)
+		gro_burst(&t->gro, b);
+	else
+		gro_alone(&t->gro, b);
 	for (unsigned i = 0; i < t->gro.n; i++)
 		sent += write_group(t, &t->gro.group[i]);
 	return sent;

@@ -25,11 +25,10 @@ vnet_read(const uint8_t h[static VNET_HLEN], struct vnet *v)
 }
 
 void
-vnet_write(uint8_t h[static VNET_HLEN], const struct pkt *p)
+vnet_write(uint8_t h[static VNET_HLEN], const struct vnet *v, const uint8_t *frame, uint32_t len)
 {
 	struct virtio_net_hdr raw = {0};
-	const struct vnet *v = &p->todo;
-	const uint8_t *doff;
+	uint32_t doff = v->csum_start + 12u; /* of TCP: where its length stands */
 
 	if (v->partial) {
 		raw.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -39,8 +38,9 @@ vnet_write(uint8_t h[static VNET_HLEN], const struct pkt *p)
 	if (v->gso) {
 		raw.gso_type = v->gso;
 		raw.gso_size = v->gso_size;
-		doff = v->gso == GSO_UDP ? NULL : pkt_get(p, v->csum_start + 12u, 1);
-		raw.hdr_len = (uint16_t)(v->csum_start + (doff ? (*doff >> 4) * 4 : 8));
+		raw.hdr_len =
+		    (uint16_t)(v->csum_start +
+			       (v->gso != GSO_UDP && doff < len ? (frame[doff] >> 4) * 4 : 8));
 	}
 	memcpy(h, &raw, sizeof raw);
 }

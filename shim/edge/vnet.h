@@ -15,7 +15,7 @@
 /** vnet_read(h, v): from its VNET_HLEN octets, in the machine's byte order.  A gso of a kind we do not know stays what it is. */
 void vnet_read(const uint8_t h[static VNET_HLEN], struct vnet *v);
 
-/** vnet_write(h, p): what is to do about ${p}'s frame, as its VNET_HLEN octets. */
-void vnet_write(uint8_t h[static VNET_HLEN], const struct pkt *p);
+/** vnet_write(h, v, frame, len): ${v}, which is to do about a frame that begins with the ${len} octets at ${frame}, as its VNET_HLEN octets. */
+void vnet_write(uint8_t h[static VNET_HLEN], const struct vnet *v, const uint8_t *frame, uint32_t len);
 
 #endif

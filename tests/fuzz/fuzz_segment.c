@@ -108,8 +108,9 @@ static void
 give_back(const struct gro_group *x)
 {
 	static uint8_t super[70000], was[BURST_MAX][1500];
-	uint32_t at = 0, len[BURST_MAX], n = 0;
+	uint32_t at, len[BURST_MAX], n = 0;
 	struct segment s;
+	struct vnet v;
 
 	for (const struct pkt *p = x->first; p; p = p->next, n++) {
 		len[n] = p->len;
@@ -118,12 +119,12 @@ give_back(const struct gro_group *x)
 	assert_int_equal(n, x->n);
 	if (n == 1)
 		return;
-	gro_head(x);
-	memcpy(super, pkt_data(x->first), at = x->first->len);
-	for (const struct pkt *p = x->first->next; p; at += p->len - x->hlen, p = p->next)
+	gro_head(x, super, &v);
+	at = x->hlen;
+	for (const struct pkt *p = x->first; p; at += p->len - x->hlen, p = p->next)
 		memcpy(super + at, pkt_data(p) + x->hlen, p->len - x->hlen);
 	assert_int_equal(at, x->len);
-	assert_int_equal(segment_begin(&s, super, at, &x->first->todo), DROP_NONE);
+	assert_int_equal(segment_begin(&s, super, at, &v), DROP_NONE);
 	for (uint32_t i = 0; i < n; i++) {
 		struct pkt *q = pkt_new(pool);
 		uint8_t *f;

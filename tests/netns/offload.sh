@@ -90,6 +90,24 @@ for k in range(20):
 PY
 ok "600 datagrams, each as it was sent"
 
+say "ESP in UDP: joined for the wire, and the peer takes it so"
+for h in a b; do sed -E "s/^(esp .*)/\\1 udpencap 4500:4500/" "$tmp/$h.conf" >"$tmp/$h-udp.conf"; done
+load a "$tmp/a-udp.conf"
+load b "$tmp/b-udp.conf"
+reach a 10.9.0.2
+reach a fd09::2
+sniff wire w wa
+transfer a b 10.9.0.2
+transfer a b fd09::2
+unsniff wire
+CLEAR_UDP="not udp port 4500 and not arp and not $ND and not $MLD"
+[ "$(frames wire "$CLEAR_UDP")" -eq 0 ] || fail "frames in clear on the wire"
+[ "$(longest wire 'udp port 4500')" -gt 10000 ] || fail "none is joined: the longest has $(longest wire) octets"
+ok "the longest frame on the wire has $(longest wire) octets"
+for h in a b; do
+	[ "$(dropped $h auth_failed)" -eq 0 ] || fail "$h: packets that are not what was sent: $(dropped $h auth_failed)"
+done
+
 say "in clear: super-frames pass the wire whole"
 load a "$tmp/clear.conf"
 load b "$tmp/clear.conf"

@@ -129,8 +129,9 @@ check_group(struct gro_group *x)
 {
 	static uint8_t super[70000], was[BURST_MAX][2000];
 	struct pkt *p = x->first, *m;
-	uint32_t at = p->len, len[BURST_MAX], n = 0;
+	uint32_t at, len[BURST_MAX], n = 0;
 	struct segment s;
+	struct vnet v;
 
 	for (m = p; m; m = m->next) {
 		len[n] = m->len;
@@ -139,16 +140,16 @@ check_group(struct gro_group *x)
 	assert_int_equal(n, x->n);
 	if (n == 1)
 		return;
-	gro_head(x);
-	memcpy(super, pkt_data(p), p->len);
-	for (m = p->next; m; m = m->next) {
+	gro_head(x, super, &v);
+	at = x->hlen;
+	for (m = p; m; m = m->next) {
 		memcpy(super + at, pkt_data(m) + x->hlen, m->len - x->hlen);
 		at += m->len - x->hlen;
 	}
 	assert_int_equal(at, x->len);
 	assert_true(at - p->l3 <= 65535);
-	assert_int_equal(p->todo.csum_start, p->l4);
-	assert_int_equal(segment_begin(&s, super, at, &p->todo), DROP_NONE);
+	assert_int_equal(v.csum_start, p->l4);
+	assert_int_equal(segment_begin(&s, super, at, &v), DROP_NONE);
 	assert_int_equal(segment_left(&s), n);
 	for (uint32_t i = 0; i < n; i++) {
 		static uint8_t slot[3000];
@@ -163,7 +164,7 @@ check_group(struct gro_group *x)
 		}
 		assert_memory_equal(slot, was[i], len[i]);
 	}
-	p->todo = (struct vnet){0};
+	assert_memory_equal(pkt_data(p), was[0], len[0]);
 }
 
 static void
@@ -378,6 +379,84 @@ test_udp(void **state)
 	assert_int_equal(g.group[2].n, 2);
 }
 
+enum encap { COUNTS, SHORTER, ANY_ID, SIX, ECN, PORT, MAY_CUT, FRAGMENT, ALIEN, CASES };
+
+/* Five packets of ESP in UDP, as they are sealed; the third may be another. */
+static void
+make_encap(enum encap what)
+{
+	for (unsigned k = 0; k < 5; k++) {
+		struct seg s = tcp4(k);
+		struct pkt *p;
+
+		s.udp = 1;
+		s.af = what == SIX ? 6 : 4;
+		s.len = what == SHORTER && k == 2 ? 600 : 700;
+		s.tos = what == ECN && k == 2 ? 3 : 0;
+		s.sport = (uint16_t)(80 + (what == PORT && k == 2));
+		if (what == ANY_ID)
+			s.id = (uint16_t)(k * 77);
+		if (what == MAY_CUT) {
+			s.id = 3;
+			s.flags = 0;
+		}
+		p = make(&s);
+		p->encap = what != ALIEN || k != 2;
+		if (what != SIX)
+			put16(pkt_data(p) + 40, 0);
+		if (what == FRAGMENT && k == 2)
+			pkt_data(p)[21] = 1; /* offset 8 */
+	}
+}
+
+/* The packets, cut from the super-frame that ${x} is. */
+static void
+check_encap(const struct gro_group *x)
+{
+	static uint8_t slot[3000], super[8000];
+	uint32_t at = x->hlen, l4 = x->first->l4;
+	struct segment s;
+	struct vnet v;
+
+	gro_head(x, super, &v);
+	assert_int_equal(v.gso, GSO_UDP);
+	assert_int_equal(v.gso_size, 700);
+	for (const struct pkt *p = x->first; p; at += 700, p = p->next)
+		memcpy(super + at, pkt_data(p) + x->hlen, 700);
+	assert_int_equal(at, x->len);
+	assert_int_equal(segment_begin(&s, super, at, &v), DROP_NONE);
+	for (unsigned k = 0; k < 5; k++) {
+		struct pkt q = {.slot = slot, .size = sizeof slot};
+
+		segment_next(&s, &q);
+		assert_int_equal(q.len, b.p[k]->len);
+		assert_int_equal(cksum_l4(slot + 14, 17, slot + l4, 708) & 0xffff, 0xffff);
+		if (x->first->af == 4)
+			put16(slot + l4 + 6, 0); /* it has a checksum more */
+		assert_memory_equal(slot, pkt_data(b.p[k]), q.len);
+	}
+}
+
+/* ESP in UDP for the wire: one length, one pair of ports and ID that counts or means nothing; cut, only the UDP checksum is new. */
+static void
+test_encap(void **state)
+{
+	static const unsigned want[CASES] = {1, 2, 1, 1, 3, 3, 5, 3, 3};
+
+	for (enum encap what = 0; what < CASES; what++) {
+		make_encap(what);
+		gro_encap_burst(&g, &b);
+		if (g.n != want[what])
+			fail_msg("%d: %u groups, not %u", (int)what, g.n, want[what]);
+		if (what == COUNTS || what == SIX)
+			check_encap(&g.group[0]);
+		gro_alone(&g, &b);
+		assert_int_equal(g.n, 5);
+		while (b.n)
+			pkt_free(pool, b.p[--b.n]);
+	}
+}
+
 /* At random: several flows, both families, every kind of trouble.  Groups give their packets back, and flows stay in order. */
 static void
 test_random(void **state)
@@ -458,6 +537,7 @@ main(void)
 	    T(test_checksum),
 	    T(test_between),
 	    T(test_udp),
+	    T(test_encap),
 	    T(test_random),
 	};
 

@@ -291,7 +291,7 @@ test_no_room(void **state)
 
 /* ESP in UDP looks after itself: no checksum; and what a super-frame counts as is known before it is cut. */
 static void
-test_unsummed(void **state)
+test_encap(void **state)
 {
 	const struct shape s = {UDP, 4, 0, false, 0, 3001, 1000};
 	uint32_t l3, l4, hlen, len = build(&s, &l3, &l4, &hlen);
@@ -310,13 +310,17 @@ test_unsummed(void **state)
 	assert_int_equal(segment_count(p), DROP_EDGE_ERROR);
 	p->todo.gso_size = 1000;
 	assert_int_equal(segment_begin(&seg, super, len, &p->todo), DROP_NONE);
-	seg.unsummed = true;
+	seg.encap = true;
 	assert_int_equal(segment_left(&seg), 4);
 	segment_next(&seg, q);
 	assert_int_equal(segment_left(&seg), 3);
 	assert_int_equal(get16(pkt_data(q) + l4 + 6), 0);
 	assert_int_equal(get16(pkt_data(q) + l4 + 4), 1008);
 	assert_memory_equal(pkt_data(q) + hlen, super + hlen, 1000);
+	memset(super + hlen + 1000, 0, 4); /* the non-ESP marker */
+	pkt_trim(q, 0);
+	segment_next(&seg, q);
+	assert_int_equal(naive(pkt_data(q) + l3, 4, pkt_data(q) + l4, 1008, 17), 0);
 	pkt_free(pool, p);
 	pkt_free(pool, q);
 }
@@ -363,7 +367,7 @@ main(void)
 	    T(test_refused),
 	    T(test_extensions),
 	    T(test_no_room),
-	    T(test_unsummed),
+	    T(test_encap),
 	    T(test_cksum),
 	};
 
