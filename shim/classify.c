@@ -156,6 +156,7 @@ classify_ip6_chain(struct pkt *p, uint8_t next)
 		if (next == IPPROTO_FRAGMENT) {
 			/* an atomic fragment is whole (RFC 6946), but not when it stands in another fragment */
 			k->frag |= (get16(h + 2) & 0xfff9) != 0;
+			p->atomic |= (get16(h + 2) & 0xfff9) == 0;
 			if (get16(h + 2) & 0xfff8) {
 				/* Not the first: what follows is payload, whatever its octets look like. */
 				p->ins = p->l4 = (uint16_t)(at + 8);
@@ -217,7 +218,7 @@ classify(struct pkt *p, enum dir dir)
 
 	memset(&p->key, 0, sizeof p->key);
 	p->key.dir = (uint8_t)dir;
-	p->af = 0;
+	p->af = p->atomic = 0;
 	if ((d = classify_link(p)) != DROP_NONE)
 		return d;
 	if (p->etype == ETYPE_IP4)

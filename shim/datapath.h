@@ -296,6 +296,10 @@ bool icmp_about_sa(struct walk *w, struct pkt *p);
  * fragment, classified, with cut_ok set.  Fragments that meet policy by themselves (fragcheck.h) stay, and all do without w->reasm. */
 void reasm_burst(struct walk *w, struct burst *b, enum dir dir);
 
+/** reasm_atomic(p): takes the fragment header off ${p}, classified, when it is an atomic fragment (RFC 6946): a whole datagram, which IPsec takes as
+ * one, and AH covers without it.  ${p} is classified anew, and may have a drop. */
+void reasm_atomic(struct pkt *p);
+
 /** frag_split(w, p, mtu, emit): cuts ${p} (l3 and af valid) into fragments of at most ${mtu} octets of IP packet, handed to ${emit} in
  * order; consumes ${p}.  One that cannot be cut or finds no buffer goes on whole with a drop. */
 struct emit;

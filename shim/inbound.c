@@ -84,6 +84,22 @@ inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t 
 		p->drop = DROP_UNKNOWN_SPI;
 }
 
+static void
+inbound_find_esp_ah(struct walk *w, struct pkt *p)
+{
+	reasm_atomic(p);
+	if (p->drop == DROP_NONE)
+		inbound_find_sa(w, p, (enum ipsec_proto)p->key.proto, p->l4, false);
+}
+
+static void
+inbound_find_udp(struct walk *w, struct pkt *p)
+{
+	reasm_atomic(p);
+	if (p->drop == DROP_NONE && (p->drop = udpencap_cut(p)) == DROP_NONE)
+		inbound_find_sa(w, p, IPSEC_ESP, p->l4 + 8u, true);
+}
+
 /* May ${p} come by the SA that was found?  ESP in UDP stands behind a header more. */
 static void
 inbound_take_sa(struct pkt *p)
@@ -116,9 +132,9 @@ inbound_find(struct walk *w, struct burst *b)
 		if (is_ipsec(p) && p->key.frag) /* RFC 4303 3.4.1; only where nothing reassembles */
 			p->drop = DROP_FRAGMENT_IN;
 		else if (is_ipsec(p))
-			inbound_find_sa(w, p, (enum ipsec_proto)p->key.proto, p->l4, false);
-		else if (udpencap_is(w, p) && (p->drop = udpencap_cut(p)) == DROP_NONE)
-			inbound_find_sa(w, p, IPSEC_ESP, p->l4 + 8u, true);
+			inbound_find_esp_ah(w, p);
+		else if (udpencap_is(w, p))
+			inbound_find_udp(w, p);
 		if (many && p->sa[0])
 			ahead_sa(p->sa[0]);
 	}

@@ -86,6 +86,14 @@ outbound_too_big(struct walk *w, struct pkt *p, uint32_t mtu)
 	account_burst(w, &up, DIR_IN);
 }
 
+/* Will its own headers stay in front, with the ESP or AH header behind them? */
+static bool
+is_transport(const struct pkt *p)
+{
+	return p->drop == DROP_NONE && !p->bypass && p->policy && p->policy->nsteps &&
+	       p->sa[0]->p.mode == MODE_TRANSPORT;
+}
+
 /* Too big: ICMP or fragments; then on by outbound_rest(). */
 static void
 outbound_fit(struct walk *w, struct burst *b)
@@ -95,10 +103,12 @@ outbound_fit(struct walk *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = b->p[i];
-		enum fit fit = p->drop != DROP_NONE || p->af == 0 || p->todo.gso
-				   ? FIT_WHOLE
-				   : pmtu_fit(w, p, &mtu);
+		enum fit fit;
 
+		if (p->atomic && is_transport(p))
+			reasm_atomic(p);
+		fit = p->drop != DROP_NONE || p->af == 0 || p->todo.gso ? FIT_WHOLE
+									: pmtu_fit(w, p, &mtu);
 		if (p->drop == DROP_NONE && p->key.proto == IPPROTO_TCP)
 			mss_clamp_out(w, p);
 		if (fit == FIT_BEFORE) {

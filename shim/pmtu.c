@@ -56,14 +56,37 @@ pmtu_sizes(const struct pkt *p, uint32_t size[], uint32_t clear[])
 	return steps;
 }
 
-uint32_t
-pmtu_room(const struct walk *w, const struct pkt *p, const uint32_t clear[])
+/* The largest packet that has at most ${room} octets after all of ${p}'s steps. */
+static uint32_t
+room_within(const struct pkt *p, const uint32_t clear[], uint32_t room)
 {
-	uint32_t room = pmtu_path(w, p);
-
 	for (unsigned i = p->bypass ? 0 : p->policy->nsteps; i-- > 0;)
 		room = xform_fit(p->sa[i], room, clear[i]);
 	return room;
+}
+
+uint32_t
+pmtu_room(const struct walk *w, const struct pkt *p, const uint32_t clear[])
+{
+	return room_within(p, clear, pmtu_path(w, p));
+}
+
+/* Protected in one piece, ${p} is larger than the length field of IP can say: no fragments help.  *${mtu} becomes what is not. */
+static bool
+is_beyond_ip(const struct pkt *p, const uint32_t size[], const uint32_t clear[], unsigned steps,
+    uint32_t *mtu)
+{
+	uint32_t most = p->af == 6 ? 65535 + 40 : 65535;
+
+	for (unsigned i = 0; i < steps; i++) {
+		if (p->sa[i]->p.mode == MODE_TUNNEL)
+			most = p->sa[i]->p.dst.af == 6 ? 65535 + 40 : 65535;
+		if (size[i] > most) {
+			*mtu = room_within(p, clear, most);
+			return true;
+		}
+	}
+	return false;
 }
 
 uint32_t
@@ -95,7 +118,8 @@ pmtu_fit(const struct walk *w, const struct pkt *p, uint32_t *mtu)
 			*mtu = PMTU_MIN6;
 		return FIT_NOT;
 	}
-	if (!steps || p->sa[0]->p.mode != MODE_TUNNEL || (p->af == 6 && !p->cut_ok))
-		return FIT_AFTER;
-	return p->sa[0]->p.frag == FRAG_AFTER && size[steps - 1] <= 65535 ? FIT_AFTER : FIT_BEFORE;
+	if (steps && p->sa[0]->p.mode == MODE_TUNNEL && (p->af == 4 || p->cut_ok) &&
+	    (p->sa[0]->p.frag != FRAG_AFTER || size[steps - 1] > 65535))
+		return FIT_BEFORE;
+	return is_beyond_ip(p, size, clear, steps, mtu) ? FIT_NOT : FIT_AFTER;
 }

@@ -38,7 +38,7 @@ struct datagram {
 struct reasm {
 	unsigned held;
 	uint64_t next_deadline;
-	struct datagram d[REASM_MAX];
+	struct datagram d[REASM_SHARES][REASM_SHARE];
 };
 
 struct reasm *
@@ -63,9 +63,9 @@ reasm_free(struct reasm *r, struct pktpool *pool)
 {
 	if (!r)
 		return;
-	for (unsigned i = 0; i < REASM_MAX; i++)
-		if (r->d[i].whole)
-			pkt_free(pool, r->d[i].whole);
+	for (unsigned i = 0; i < REASM_SHARES * REASM_SHARE; i++)
+		if (r->d[i / REASM_SHARE][i % REASM_SHARE].whole)
+			pkt_free(pool, r->d[i / REASM_SHARE][i % REASM_SHARE].whole);
 	free(r);
 }
 
@@ -92,8 +92,8 @@ reasm_expire(struct walk *w)
 	if (w->now < r->next_deadline)
 		return;
 	r->next_deadline = UINT64_MAX;
-	for (unsigned i = 0; i < REASM_MAX; i++) {
-		struct datagram *d = &r->d[i];
+	for (unsigned i = 0; i < REASM_SHARES * REASM_SHARE; i++) {
+		struct datagram *d = &r->d[i / REASM_SHARE][i % REASM_SHARE];
 
 		if (!d->whole)
 			continue;
@@ -155,13 +155,44 @@ reasm_piece_of(const struct pkt *p, struct reasm_piece *f)
 	return p->af == 4 ? piece_read4(p, f) : piece_read6(p, f);
 }
 
+void
+reasm_atomic(struct pkt *p)
+{
+	struct reasm_piece f;
+	enum dir dir = (enum dir)p->key.dir;
+
+	while (p->drop == DROP_NONE && p->atomic && !p->key.frag && piece_read6(p, &f)) {
+		uint8_t *frame = pkt_data(p);
+
+		frame[f.nh] = f.next;
+		memmove(frame + f.at - f.hlen, frame, f.hlen);
+		pkt_pull(p, f.at - f.hlen);
+		ip_finish(p);
+		p->drop = classify(p, dir);
+	}
+}
+
+/* The places among which ${p}'s datagram is. */
+static struct datagram *
+reasm_share(struct reasm *r, const struct pkt *p)
+{
+	return r->d[p->key.dir == DIR_OUT ? 0 : p->nchain == 0 ? 1 : 2];
+}
+
+static const struct sa *
+reasm_sa(const struct pkt *p)
+{
+	return p->nchain ? p->chain[p->nchain - 1] : NULL;
+}
+
 static struct datagram *
 reasm_find(struct reasm *r, const struct pkt *p, const struct reasm_piece *f)
 {
-	const struct sa *sa = p->nchain ? p->chain[p->nchain - 1] : NULL;
+	struct datagram *share = reasm_share(r, p);
+	const struct sa *sa = reasm_sa(p);
 
-	for (unsigned i = 0; i < REASM_MAX; i++) {
-		struct datagram *d = &r->d[i];
+	for (unsigned i = 0; i < REASM_SHARE; i++) {
+		struct datagram *d = &share[i];
 
 		if (d->whole && d->id == f->id && d->af == p->af && d->dir == p->key.dir &&
 		    d->sa == sa && d->nchain == p->nchain && (!sa || d->spi == p->spi) &&
@@ -180,15 +211,17 @@ reasm_waits(const struct reasm *r, const struct pkt *p, const struct reasm_piece
 	return r && reasm_find(in, p, f);
 }
 
-/* A free entry, or the oldest one's: of this source when it has its share, else of all. */
+/* A free entry, or the oldest one's: of this source when it has as many as it may, else of all in its share. */
 static struct datagram *
-reasm_entry(struct walk *w, const struct ipaddr *src)
+reasm_entry(struct walk *w, const struct pkt *p)
 {
-	struct datagram *oldest = NULL, *own = NULL, *unused = NULL;
+	struct datagram *share = reasm_share(w->reasm, p), *oldest = NULL, *own = NULL,
+			*unused = NULL;
+	const struct sa *sa = reasm_sa(p);
 	unsigned mine = 0;
 
-	for (unsigned i = 0; i < REASM_MAX; i++) {
-		struct datagram *d = &w->reasm->d[i];
+	for (unsigned i = 0; i < REASM_SHARE; i++) {
+		struct datagram *d = &share[i];
 
 		if (!d->whole) {
 			unused = d;
@@ -196,7 +229,8 @@ reasm_entry(struct walk *w, const struct ipaddr *src)
 		}
 		if (!oldest || d->deadline < oldest->deadline)
 			oldest = d;
-		if (!ipaddr_eq(&d->src, src))
+		/* whoever is behind a tunnel writes what source it likes, but only that SA's */
+		if (sa ? d->sa != sa : !ipaddr_eq(&d->src, &p->key.remote))
 			continue;
 		mine++;
 		if (!own || d->deadline < own->deadline)
@@ -218,11 +252,11 @@ reasm_begin(struct walk *w, const struct pkt *p, const struct reasm_piece *f)
 
 	if (!whole)
 		return NULL;
-	d = reasm_entry(w, &p->key.remote);
+	d = reasm_entry(w, p);
 	memset(d, 0, sizeof *d);
 	d->src = p->key.remote;
 	d->dst = p->key.local;
-	d->sa = p->nchain ? p->chain[p->nchain - 1] : NULL;
+	d->sa = reasm_sa(p);
 	d->nchain = p->nchain;
 	d->spi = p->spi;
 	d->id = f->id;
@@ -326,6 +360,8 @@ datagram_finish(struct walk *w, struct datagram *d, const struct pkt *last)
 		}
 		ip_finish(p);
 		p->drop = classify(p, (enum dir)d->dir);
+		if (p->drop == DROP_NONE && p->key.frag)
+			p->drop = DROP_FRAG_BAD; /* one in another: no sender makes such */
 	}
 	stats_add(&w->stats->consumed[d->dir], d->pieces - 1);
 	datagram_end(w->reasm, d);

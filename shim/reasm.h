@@ -1,14 +1,18 @@
 /*
  * Datagrams being put together (RFC 791 3.2, RFC 8200 4.5): bounded in number and per source, each in one slot of the worker's pool,
  * timed out by the walk itself.  Overlapping fragments end the datagram (RFC 5722, kept for IPv4 too).
+ *
+ * What the host sends, what comes clear from the wire, and what comes out of SAs have places of their own: strangers who flood the wire
+ * with fragments push out each other's, not those.
  */
 #ifndef BITS_REASM_H
 #define BITS_REASM_H
 
 #include "pkt.h"
 
-#define REASM_MAX        64    /* datagrams at a time */
-#define REASM_PER_SOURCE 16    /* of one source */
+#define REASM_SHARES     3     /* the host's, clear from the wire (ESP and AH too), out of SAs */
+#define REASM_SHARE      64    /* datagrams at a time of each */
+#define REASM_PER_SOURCE 16    /* of these from one source, or out of one SA */
 #define REASM_MS4        30000 /* RFC 1122 3.3.2 asks for 60 to 120 s, Linux and RFC 8900's users live with 30 */
 #define REASM_MS6        60000 /* RFC 8200 4.5 */
 

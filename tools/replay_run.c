@@ -17,7 +17,7 @@
 #include "recent.h"
 #include "replay_tool.h"
 
-#define POOL_SLOTS  256 /* one burst, what is made from it, and fragments that wait */
+#define POOL_SLOTS  512 /* one burst, what is made from it, and fragments that wait */
 #define CACHE_FLOWS 65536
 
 /* Says once what is wrong with an edge's file. */

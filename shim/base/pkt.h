@@ -55,6 +55,7 @@ struct pkt {
 	uint8_t bypass;        /* went through (or will) without a transform */
 	uint8_t encap;         /* outbound, protected: ESP in UDP, whose header is at l4, is the outermost */
 	uint8_t cut_ok;        /* put together from fragments: may be cut again */
+	uint8_t atomic;        /* IPv6: has a fragment header though it is whole (RFC 6946) */
 
 	/* a super-frame counts as the packets it stands for */
 	struct vnet todo;

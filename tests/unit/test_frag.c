@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 #include "crypto.h"
@@ -232,6 +233,59 @@ test_flood(void **state)
 	assert_int_equal(piece(64, 8, false, 1), DROP_NONE);
 }
 
+/* A first fragment with that identification, from the wire in clear, out of ${sa}, or from the host. */
+static void
+begins(const char *src, unsigned id, enum dir dir, const void *sa)
+{
+	uint8_t f[200];
+	struct burst b = {.n = 1};
+
+	frame_ether(f, frame_mac_peer, frame_mac_host, ETYPE_IP4);
+	frame_ip4(f + 14, src, "10.0.0.2", 17, 0x2000, 64);
+	put16(f + 18, (uint16_t)id);
+	put16(f + 24, cksum_ip4(f + 14, 20));
+	b.p[0] = frame_pkt(w.pool, f, 98);
+	assert_int_equal(classify(b.p[0], dir), DROP_NONE);
+	if (sa) {
+		b.p[0]->nchain = 1;
+		b.p[0]->chain[0] = (struct sa *)(uintptr_t)sa;
+	}
+	reasm_burst(&w, &b, dir);
+	assert_int_equal(b.n, 0);
+}
+
+/* strangers with as many sources as they like: what the host sends and what comes out of SAs has places of its own, and each SA its own */
+static void
+test_shares(void **state)
+{
+	static const char sa[2]; /* any addresses but NULL */
+	char src[16];
+
+	begins("10.0.0.7", 1, DIR_OUT, NULL);
+	begins("10.0.0.7", 2, DIR_IN, &sa[0]);
+	assert_int_equal(piece(0, 64, true, 1), DROP_HELD);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(src, sizeof src, "11.0.%u.%u", i >> 8, i & 255);
+		begins(src, 1, DIR_IN, NULL);
+	}
+	assert_int_equal(stats.drop[DIR_IN][DROP_FRAG_FULL], 5001 - REASM_SHARE);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(src, sizeof src, "11.0.%u.%u", i >> 8, i & 255);
+		begins(src, 1, DIR_IN, &sa[1]); /* whoever is behind that one */
+	}
+	assert_int_equal(
+	    stats.drop[DIR_IN][DROP_FRAG_FULL], 5001 - REASM_SHARE + 5000 - REASM_PER_SOURCE);
+	assert_int_equal(reasm_held(w.reasm), 1 + 1 + REASM_PER_SOURCE + REASM_SHARE);
+	assert_int_equal(stats.drop[DIR_OUT][DROP_FRAG_FULL], 0);
+	/* time ends all of them, and each is counted */
+	w.now += REASM_MS4;
+	reasm_burst(&w, &(struct burst){0}, DIR_IN);
+	assert_int_equal(reasm_held(w.reasm), 0);
+	assert_int_equal(stats.drop[DIR_OUT][DROP_FRAG_TIMEOUT], 1);
+	assert_int_equal(
+	    stats.drop[DIR_IN][DROP_FRAG_TIMEOUT], 1 + REASM_PER_SOURCE + REASM_SHARE);
+}
+
 /* clear fragments and fragments out of an SA never make one datagram */
 static void
 test_no_mixing(void **state)
@@ -262,6 +316,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_timeout, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_shares, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_mixing, setup, teardown),
 	};
 
