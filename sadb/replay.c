@@ -102,6 +102,16 @@ replay_check(const struct replay *win, uint64_t seq)
 	return seen(win, seq) ? DROP_REPLAY_DUP : DROP_NONE;
 }
 
+/* ${seq} is the new top.  It is written down before the packet goes anywhere, so that whoever comes after us does not take it again. */
+static inline void
+set_top(struct replay *win, uint64_t seq)
+{
+	win->top = seq;
+	if (win->kept && *win->kept < seq)
+		__atomic_store_n(
+		    win->kept, seq, __ATOMIC_RELAXED); /* the control thread reads it */
+}
+
 /* Make room for number ${seq} beyond the top; what leaves the bitmap unseen is lost. */
 static void
 slide(struct replay *win, uint64_t seq)
@@ -117,7 +127,7 @@ slide(struct replay *win, uint64_t seq)
 		*word = 0;
 	}
 	lost += 64 * (steps - clear); /* words of numbers that were jumped over */
-	win->top = seq;
+	set_top(win, seq);
 	if (lost != 0)
 		__atomic_store_n(
 		    &win->lost, win->lost + lost, __ATOMIC_RELAXED); /* others read it */
@@ -132,7 +142,7 @@ replay_advance(struct replay *win, uint64_t seq)
 		return d;
 	if (win->size == 0) {
 		if (seq > win->top)
-			win->top = seq;
+			set_top(win, seq);
 		return DROP_NONE;
 	}
 	if (seq > win->top)

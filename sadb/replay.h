@@ -21,6 +21,7 @@ struct replay {
 	uint64_t *bitmap;   /* bit (seq mod 64*words): seen */
 	uint64_t lost;      /* numbers that left the bitmap unseen; with the window off always 0 */
 	uint64_t probe_ms;  /* with ESN: when other high halves were last tried */
+	uint64_t *kept;     /* where top is written too, for who comes after us; NULL: nowhere */
 	uint32_t failed;    /* with ESN: ICVs in a row that were wrong */
 };
 

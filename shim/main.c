@@ -31,6 +31,7 @@
 #include "rundir.h"
 #include "secret.h"
 #include "shim.h"
+#include "windows.h"
 
 struct daemon {
 	struct options o;
@@ -215,6 +216,7 @@ static int
 serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 {
 	struct seqkeeper *keeper;
+	struct windows *windows;
 	char why[1024];
 
 	if (privs_drop() < 0)
@@ -224,6 +226,12 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 	if ((keeper = seqkeeper_open(d->o.state_dir, why, sizeof why)) == NULL)
 		fatalx("%s", why);
 	if ((d->base = event_base_new()) == NULL || bump_new(&d->bump, d->base, no, keeper) < 0)
+		fatal("start");
+	if ((windows = windows_open(d->o.state_dir, NULL, why, sizeof why)) == NULL)
+		log_warnx("replay windows are not kept: after a restart, packets captured before it could be "
+			  "replayed once: %s",
+		    why);
+	else if (bump_keep_windows(&d->bump, windows) < 0)
 		fatal("start");
 	shim_set_pmtu_age(d->bump.shim, d->o.pmtu_age * UINT64_C(1000));
 	if (watch_signals(d) < 0)

@@ -19,10 +19,11 @@
 #include "peer.h"
 #include "reload.h"
 #include "shim.h"
+#include "windows.h"
 
 /* What libevent watches for us. */
 struct bump_watch {
-	struct event *shim, *nic[2], *retry, *numbers;
+	struct event *shim, *nic[2], *retry, *numbers, *windows;
 };
 
 #define RETRY_MIN 100
@@ -322,6 +323,29 @@ err0:
 	return -1;
 }
 
+static void
+sync_windows(evutil_socket_t fd, short what, void *arg)
+{
+	struct bump *b = arg;
+
+	if (windows_sync(b->windows) < 0)
+		log_warn("replay windows cannot be written");
+}
+
+int
+bump_keep_windows(struct bump *b, struct windows *w)
+{
+	struct timeval tv = {
+	    .tv_sec = WINDOWS_SYNC_MS / 1000, .tv_usec = WINDOWS_SYNC_MS % 1000 * 1000};
+
+	b->watch->windows = event_new(b->base, -1, EV_PERSIST, sync_windows, b);
+	if (!b->watch->windows || evtimer_add(b->watch->windows, &tv) < 0)
+		return -1;
+	b->windows = w;
+	reload_keep_windows(b->reload, w);
+	return 0;
+}
+
 int
 bump_take(struct bump *b, char *why, size_t cap)
 {
@@ -463,6 +487,8 @@ bump_free(struct bump *b)
 	event_free(b->watch->shim);
 	event_free(b->watch->retry);
 	event_free(b->watch->numbers);
+	if (b->watch->windows)
+		event_free(b->watch->windows);
 	confirm_free(b->confirm);
 	audit_free(b->audit);
 	expiry_free(b->expiry);
@@ -470,6 +496,7 @@ bump_free(struct bump *b)
 	nexthop_keeper_free(b->hops);
 	reload_free(b->reload);
 	shim_free(b->shim);
+	windows_close(b->windows); /* no SA writes there any more */
 	seqkeeper_free(b->keeper);
 	free(b->watch);
 }

@@ -25,6 +25,7 @@ struct reload;
 struct sa;
 struct seqkeeper;
 struct shim;
+struct windows;
 
 struct bump {
 	struct event_base *base;
@@ -33,6 +34,7 @@ struct bump {
 	struct nic *nic;             /* NULL: not taken (detached, or a test) */
 	struct shim *shim;
 	struct seqkeeper *keeper;
+	struct windows *windows;     /* NULL: not kept */
 	struct reload *reload;
 	struct nexthop_keeper *hops;
 	struct keepalive *keepalive;
@@ -59,6 +61,9 @@ void bump_ended(void *ctx, const struct sa *sa, bool hard);
 
 /** bump_new(b, base, opts, keeper): all but the NIC; takes ${keeper} over when it succeeds.  0, or -1 and errno. */
 int bump_new(struct bump *b, struct event_base *base, const struct nic_opts *opts, struct seqkeeper *keeper);
+
+/** bump_keep_windows(b, w): replay windows are kept in ${w}, which the bump takes over.  0, or -1 and errno. */
+int bump_keep_windows(struct bump *b, struct windows *w);
 
 /** bump_take(b, why, cap): takes the NIC, makes the edges, binds them; PAUSED.  0, or -1 and ${why} (NIC may be taken: closed). */
 int bump_take(struct bump *b, char *why, size_t cap);

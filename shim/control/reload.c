@@ -6,6 +6,7 @@
 #include "mono.h"
 #include "reload.h"
 #include "ruleset.h"
+#include "windows.h"
 
 #define ADDRESSES_MAX 1024
 #define STOP_MS	      5000 /* exact numbers are saved for so long at a stop; the others lose a block */
@@ -37,6 +38,12 @@ reload_new(const struct reload_env *env)
 		return NULL;
 	}
 	return r;
+}
+
+void
+reload_keep_windows(struct reload *r, struct windows *w)
+{
+	r->env.windows = w;
 }
 
 void
@@ -97,6 +104,8 @@ direction(const struct reload *r, const struct sa_params *p, enum sa_dir said)
 static void
 raise_window(struct sa *sa, uint64_t top)
 {
+	if (!sa->p.esn && top > UINT32_MAX)
+		top = UINT32_MAX; /* all numbers there are */
 	if (!sa->in || top <= sa->replay.top)
 		return;
 	sa->replay.top = top; /* with ESN and no window too: it has the high half */
@@ -177,6 +186,42 @@ raise_windows(const struct reload *r, const struct ruleset *old, struct ruleset 
 		if (j < 0 || old->sa[j].sa != sa) /* nobody uses it yet */
 			raise_window(sa, graves_top(r->graves, sa));
 	}
+}
+
+/* The windows of SAs that receive and are new go on where the state directory says, and are written there from now on. */
+static void
+keep_windows(const struct reload *r, struct ruleset *next, bool first_use)
+{
+	size_t unknown = 0, failed = 0;
+	uint64_t top;
+
+	for (size_t i = 0; r->env.windows && i < next->nsas; i++) {
+		struct sa *sa = next->sa[i].sa;
+
+		if (!sa->in || sa->replay.kept || (sa->replay.size == 0 && !sa->p.esn))
+			continue;
+		switch (windows_begin(r->env.windows, sa, &top)) {
+		case 1:
+			raise_window(sa, top);
+			break;
+		case 0:
+			unknown += sa->replay.size != 0;
+			break;
+		default:
+			failed++;
+		}
+	}
+	if (failed)
+		log_warn(
+		    "%zu replay windows cannot be kept: after a restart of bitsd, packets captured "
+		    "before it could be replayed once",
+		    failed);
+	if (unknown && !first_use)
+		log_warnx(
+		    "%zu replay windows have no record: where their keys were used before, packets "
+		    "captured then can be replayed once; load such files with ipsecctl -f and new "
+		    "keys",
+		    unknown);
 }
 
 /* SAs of ${old}, which is no longer in force, that are not in force now. */
@@ -281,6 +326,7 @@ commit(struct reload *r, struct ruleset *next, bool first_use, struct diags *ds)
 	}
 	begin_numbers(r, next, first_use, ds);
 	raise_windows(r, &r->set, next);
+	keep_windows(r, next, first_use);
 	r->number++;
 	old = r->set;
 	r->set = *next;

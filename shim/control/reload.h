@@ -28,10 +28,12 @@ enum reload_what { RELOAD_FLOWS = 1, RELOAD_SAS = 2, RELOAD_ALL = 3 };
 
 /* Opaque types. */
 struct reload;
+struct windows;
 
 struct reload_env {
 	struct shim *shim;
 	struct seqkeeper *keeper;
+	struct windows *windows; /* NULL: replay windows end with the process */
 	/* the host's addresses: at most ${cap}; number of them */
 	int (*addresses)(void *ctx, struct ipaddr *out, int cap);
 	/* a generation was published; may be NULL */
@@ -42,6 +44,9 @@ struct reload_env {
 /** reload_new(env): an empty set, nothing published yet.  NULL and ENOMEM.  reload_free(r): the shim keeps its generation. */
 struct reload *reload_new(const struct reload_env *env);
 void reload_free(struct reload *r);
+
+/** reload_keep_windows(r, w): from the next change of policy on; ${w} must outlive every SA, so the shim. */
+void reload_keep_windows(struct reload *r, struct windows *w);
 
 /**
  * reload_conf(r, c, how, at, first_use, ds):

@@ -48,7 +48,7 @@ static const char *const controlling[] = {"open", "openat", "close", "close_rang
     "listen", "accept", "accept4", "connect", "shutdown", "setsockopt", "getpeername", "socketpair",
     "ioctl", "epoll_create", "epoll_create1", "epoll_ctl", "eventfd2", "pipe", "pipe2", "dup",
     "dup2", "dup3", "select", "_newselect", "pselect6", "timerfd_create", "timerfd_settime",
-    "signalfd4", "inotify_init1", "inotify_add_watch", "mlock", "mlock2", "munlock",
+    "signalfd4", "inotify_init1", "inotify_add_watch", "mlock", "mlock2", "msync", "munlock",
     "sched_setaffinity", "sched_getparam", "sched_getscheduler", "set_tid_address", "getuid",
     "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getppid", "getpgrp",
     "setsid", "kill", "wait4", "waitid", "fork", "vfork", "uname", "sysinfo", "getrlimit",

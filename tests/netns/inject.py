@@ -6,6 +6,7 @@
   inject.py NIC arp SRC-MAC SRC TARGET                    who has TARGET?
   inject.py NIC esp FILE N [spi=X] [seq=+K] [flip=OCTET] [cut=OCTETS] [times=K]
                  the N-th ESP frame (from 0; -1: the last) of a capture again, changed or not; OCTET counts from the ESP header
+  inject.py NIC again FILE                                each ESP frame of a capture, as it is; prints how many
 """
 import ipaddress
 import socket
@@ -112,8 +113,14 @@ def esp(name, number, *changes):
     return [bytes(frame)] * times
 
 
+def again(name):
+    frames = [f for f in capture(name) if esp_offset(f)]
+    print(len(frames))
+    return frames
+
+
 nic, what = sys.argv[1], sys.argv[2]
-made = {"udp": udp, "syn": syn, "vlan": vlan, "arp": arp, "esp": esp}[what](*sys.argv[3:])
+made = {"udp": udp, "syn": syn, "vlan": vlan, "arp": arp, "esp": esp, "again": again}[what](*sys.argv[3:])
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
     s.bind((nic, 0))
     for frame in made if isinstance(made, list) else [made]:
