@@ -31,6 +31,7 @@
 #include "rundir.h"
 #include "secret.h"
 #include "shim.h"
+#include "vigil.h"
 #include "windows.h"
 
 struct daemon {
@@ -38,6 +39,7 @@ struct daemon {
 	struct event_base *base;
 	struct rundir *run;
 	struct bump bump;
+	struct vigil *vigil;
 	int ready_fd; /* the parent waits at the other end; -1: no parent */
 	int status;
 };
@@ -194,6 +196,46 @@ open_control(struct daemon *d)
 	return 0;
 }
 
+static uint64_t
+pulse(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return shim_pulse(d->bump.shim);
+}
+
+/* Somebody removed the control socket: it is made again. */
+static void
+heal(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (rundir_heard(d->run))
+		return;
+	log_warnx("the control socket was removed: making it again");
+	if (d->bump.ctl)
+		ctl_server_free(d->bump.ctl);
+	d->bump.ctl = NULL;
+	(void)open_control(d); /* tried again the next time */
+}
+
+/* The supervisor starts us again; the NIC is closed until then.  No handlers: they would wait for the worker. */
+static void
+stuck(void *ctx)
+{
+	log_warnx("a worker is stuck: bitsd ends, to be started again; nothing passes until then");
+	_exit(1);
+}
+
+static int
+watch_ourselves(struct daemon *d)
+{
+	struct vigil_env env = {
+	    .base = d->base, .pulse = pulse, .heal = heal, .stuck = stuck, .ctx = d};
+
+	return (d->vigil = vigil_new(&env)) == NULL ? -1 : 0;
+}
+
 static int
 watch_signals(struct daemon *d)
 {
@@ -228,13 +270,14 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 	if ((d->base = event_base_new()) == NULL || bump_new(&d->bump, d->base, no, keeper) < 0)
 		fatal("start");
 	if ((windows = windows_open(d->o.state_dir, NULL, why, sizeof why)) == NULL)
-		log_warnx("replay windows are not kept: after a restart, packets captured before it could be "
+		log_warnx("replay windows are not kept: after a restart, packets captured before "
+			  "it could be "
 			  "replayed once: %s",
 		    why);
 	else if (bump_keep_windows(&d->bump, windows) < 0)
 		fatal("start");
 	shim_set_pmtu_age(d->bump.shim, d->o.pmtu_age * UINT64_C(1000));
-	if (watch_signals(d) < 0)
+	if (watch_signals(d) < 0 || watch_ourselves(d) < 0)
 		fatal("signals");
 	if (open_control(d) < 0)
 		return 1;
@@ -252,6 +295,8 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 	ready(d);
 	event_base_dispatch(d->base);
 
+	vigil_free(d->vigil);
+	d->vigil = NULL;
 	notify("STOPPING=1");
 	if (bump_stop(&d->bump, d->o.restore, why, sizeof why) < 0) {
 		log_warnx("%s", why);
@@ -305,8 +350,11 @@ main(int argc, char **argv)
 	options_parse(&d.o, argc, argv);
 	log_init("bitsd", true, d.o.verbose, d.o.debug);
 	harden();
-	no = (struct nic_opts){
-	    .name = d.o.nic, .netns = d.o.netns, .state_dir = d.o.state_dir, .stay = d.o.stay, .no_offload = d.o.no_offload};
+	no = (struct nic_opts){.name = d.o.nic,
+	    .netns = d.o.netns,
+	    .state_dir = d.o.state_dir,
+	    .stay = d.o.stay,
+	    .no_offload = d.o.no_offload};
 	if (geteuid() != 0 && !d.o.check)
 		fatalx("must be root: it takes a NIC over");
 	if (!d.o.foreground && !d.o.dissolve && !d.o.check)
@@ -334,6 +382,7 @@ main(int argc, char **argv)
 		status = serve(&d, &no, &c);
 		conf_free(&c); /* keys are wiped also where the start failed */
 	}
+	vigil_free(d.vigil);
 	if (d.bump.ctl)
 		ctl_server_free(d.bump.ctl);
 	d.bump.ctl = NULL;

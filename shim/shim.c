@@ -23,6 +23,7 @@ struct shim {
 	uint64_t pmtu_age;
 	bool gone;	       /* an edge is gone and shim_edge_gone() has not told yet */
 	uint64_t hits, misses; /* of workers that ended */
+	uint64_t still;	       /* looks at workers that were not to run */
 };
 
 const char *
@@ -275,6 +276,15 @@ shim_synchronize(struct shim *s)
 {
 	if (s->worker)
 		worker_synchronize(s->worker);
+}
+
+uint64_t
+shim_pulse(struct shim *s)
+{
+	if (!s->worker || s->state != SHIM_RUNNING || worker_edge_gone(s->worker))
+		return ++s->still;
+	worker_wake(s->worker);
+	return worker_rounds(s->worker);
 }
 
 bool

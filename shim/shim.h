@@ -70,6 +70,9 @@ void shim_publish_nexthops(struct shim *s, struct nexthops *t);
 /** shim_synchronize(s): returns when no worker uses a pointer it read before the call. */
 void shim_synchronize(struct shim *s);
 
+/** shim_pulse(s): wakes the workers and tells what grows while they live; always something new when nothing runs. */
+uint64_t shim_pulse(struct shim *s);
+
 /** shim_inject(s, frame, len): a short frame of the control thread's own goes out by the lower edge, when RUNNING.  false: it does not. */
 bool shim_inject(struct shim *s, const uint8_t *frame, uint32_t len);
 

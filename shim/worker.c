@@ -476,6 +476,12 @@ worker_wake(struct worker *w)
 	(void)n;
 }
 
+uint64_t
+worker_rounds(const struct worker *w)
+{
+	return __atomic_load_n(&w->rounds, __ATOMIC_RELAXED);
+}
+
 void
 worker_synchronize(struct worker *w)
 {

@@ -59,6 +59,9 @@ bool worker_edge_gone(const struct worker *w);
 /** worker_wake(w): the worker looks at what packets wait for, also when none come. */
 void worker_wake(struct worker *w);
 
+/** worker_rounds(w): grows with each burst and each time the worker looks for packets; one that runs and was woken and is not stuck has come on. */
+uint64_t worker_rounds(const struct worker *w);
+
 /** worker_synchronize(w): returns when the worker uses nothing it read before the call. */
 void worker_synchronize(struct worker *w);
 

@@ -1,9 +1,14 @@
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
+#include <unistd.h>
 #include "log.h"
 
 #define LOG_LINE 1024
@@ -13,7 +18,30 @@ static struct {
 	int verbose;
 	char tokens[256]; /* ",nic,ctl," */
 	char name[32];
-} log_to = {.foreground = true, .name = "bits"};
+	int fd;	       /* of the system's log; -1: none */
+	unsigned lost; /* lines that the other end did not take; atomic */
+} log_to = {.foreground = true, .name = "bits", .fd = -1};
+
+#define SYSTEM_LOG "/dev/log"
+
+/* 0, or -1 and errno. */
+static int
+reach_system_log(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = SYSTEM_LOG};
+
+	if (log_to.fd >= 0)
+		close(log_to.fd);
+	log_to.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (log_to.fd >= 0 && connect(log_to.fd, (struct sockaddr *)&sun, sizeof sun) < 0) {
+		int e = errno;
+
+		close(log_to.fd);
+		log_to.fd = -1;
+		errno = e;
+	}
+	return log_to.fd < 0 ? -1 : 0;
+}
 
 void
 log_init(const char *name, bool foreground, int verbose, const char *tokens)
@@ -23,7 +51,64 @@ log_init(const char *name, bool foreground, int verbose, const char *tokens)
 	log_to.foreground = foreground;
 	log_to.verbose = verbose;
 	if (!foreground)
-		openlog(log_to.name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		(void)reach_system_log();
+}
+
+/* Can 4096 octets be written without waiting?  (A terminal, a file, or a pipe that somebody reads.) */
+static bool
+takes(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+/* As syslog(3) does, but for waiting: a log that stands still must not hold up who writes to it.  false: lost. */
+static bool
+to_system_log(int priority, const char *line)
+{
+	char text[LOG_LINE + 100], when[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n;
+
+	if (!localtime_r(&now, &tm) || strftime(when, sizeof when, "%b %e %T", &tm) == 0)
+		when[0] = '\0';
+	n = snprintf(text, sizeof text, "<%d>%s %s[%d]: %s", LOG_DAEMON | priority, when,
+	    log_to.name, (int)getpid(), line);
+	for (int tries = 0; tries < 2; tries++) {
+		if (log_to.fd >= 0 &&
+		    send(log_to.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
+			return true;
+		if (log_to.fd >= 0 && (errno == EAGAIN || errno == ENOBUFS))
+			return false;
+		if (reach_system_log() < 0) /* it was started again */
+			return false;
+	}
+	return false;
+}
+
+/* One line, or, where it is not taken, one more that is lost; how many were is told by the next that is. */
+static void
+deliver(int priority, const char *line)
+{
+	unsigned lost = __atomic_exchange_n(&log_to.lost, 0, __ATOMIC_RELAXED);
+	bool there;
+
+	if (!log_to.foreground) {
+		char note[64];
+
+		snprintf(note, sizeof note, "%u lines were not taken by the log", lost);
+		if ((there = to_system_log(priority, line)) && lost)
+			(void)to_system_log(LOG_WARNING, note);
+	} else if ((there = takes(STDERR_FILENO))) {
+		if (lost)
+			fprintf(
+			    stderr, "%s: %u lines were not taken by the log\n", log_to.name, lost);
+		fprintf(stderr, "%s: %s\n", log_to.name, line);
+	}
+	if (!there)
+		__atomic_add_fetch(&log_to.lost, lost + 1, __ATOMIC_RELAXED);
 }
 
 /* One whole line per call, so that lines of two threads do not mix; control characters in it (a name off the wire, a path) cannot
@@ -41,10 +126,7 @@ put(int priority, int saved_errno, bool with_errno, const char *fmt, va_list ap)
 	for (char *c = line; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = ' ';
-	if (log_to.foreground)
-		fprintf(stderr, "%s: %s\n", log_to.name, line);
-	else
-		syslog(priority, "%s", line);
+	deliver(priority, line);
 	errno = saved_errno;
 }
 

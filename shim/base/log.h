@@ -1,5 +1,6 @@
 /*
- * The log, with OpenBSD's names.  stderr in the foreground, syslog otherwise.  Never a key, never per packet: what a remote
+ * The log, with OpenBSD's names.  stderr in the foreground, the system's log otherwise.  It never waits: a line that the other end does not
+ * take is lost, and how many were is told when one is taken again.  Never a key, never per packet: what a remote
  * sender can trigger goes through the event ring, which is rate-limited.
  */
 #ifndef BITS_LOG_H

@@ -240,6 +240,14 @@ rundir_listen(struct rundir *r, const char *path, char *why, size_t cap)
 	return fd;
 }
 
+bool
+rundir_heard(const struct rundir *r)
+{
+	struct stat st;
+
+	return lstat(r->sock, &st) == 0 || errno != ENOENT;
+}
+
 void
 rundir_close(struct rundir *r)
 {

@@ -7,6 +7,7 @@
 #ifndef BITS_RUNDIR_H
 #define BITS_RUNDIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -28,6 +29,9 @@ int rundir_pid(struct rundir *r);
 /** rundir_listen(r, path, why, cap): the control socket, listening, non-blocking; ${path} NULL: <dir>/<nic>.sock.  Descriptor, or -1 and
  * ${why}. */
 int rundir_listen(struct rundir *r, const char *path, char *why, size_t cap);
+
+/** rundir_heard(r): is there still something where the control socket was made? */
+bool rundir_heard(const struct rundir *r);
 
 /** rundir_close(r): removes socket and pid file, gives the lock up.  NULL is fine. */
 void rundir_close(struct rundir *r);

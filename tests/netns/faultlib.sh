@@ -1,0 +1,235 @@
+# shellcheck shell=bash disable=SC2154
+# Faults, each with traffic running: what it cost and how long until the traffic was whole again.  Sourced after lib.sh by faults.sh and by
+# tools/soak.
+#
+#      host a                wire w               host b
+#   10.9.0.1  eth0 ---- wa [br0] wb ---- eth0  10.9.0.2      (all of it protected; whatever else is on the wire has leaked)
+#
+# A fault is a function fault_NAME: it does harm, repairs what an administrator or a supervisor would, calls `healed` at that moment, and
+# returns.  `fault NAME SECONDS` runs it, waits until traffic is whole, and fails when that takes longer or anything leaked.
+
+# a sanitizers' build takes several times as long to start as the real one
+slack=1
+! grep -q __asan_init "$BITSD" || slack=6
+: "${RATE:=200}" # datagrams a second
+
+bed()
+{
+	host a
+	host b
+	wire w
+	plug a eth0 w wa 02:00:00:00:00:0a
+	plug b eth0 w wb 02:00:00:00:00:0b
+	on a ip addr add 10.9.0.1/24 dev eth0
+	on b ip addr add 10.9.0.2/24 dev eth0
+	new_key 1
+	new_key 2
+	new_key 3
+	{
+		sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
+		echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
+	} >"$tmp/a.conf"
+	{
+		sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
+		# what a sends after a change of its key
+		echo "esp transport in from 10.9.0.1 to 10.9.0.2 spi 0x1002 enc aes-128-gcm enckey ${key[3]}"
+		echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
+	} >"$tmp/b.conf"
+	sed "s/^esp .*/esp transport out from 10.9.0.1 to 10.9.0.2 spi 0x1002 enc aes-128-gcm enckey ${key[3]}\nesp transport in from 10.9.0.2 to 10.9.0.1 spi 0x2001 enc aes-128-gcm enckey ${key[2]}/" \
+		"$tmp/a.conf" >"$tmp/a2.conf"
+	echo '# nothing' >"$tmp/none.conf"
+	# a state directory that can be full
+	mkdir -p "$tmp/a/state"
+	trap leave EXIT
+	mount -t tmpfs -o size=2m,mode=700 none "$tmp/a/state"
+	for h in a b; do
+		start $h eth0 "$tmp/none.conf"
+		load $h "$tmp/$h.conf"
+	done
+	# from now on a start finds its policy in the file
+	cp "$tmp/a.conf" "$tmp/now-a.conf"
+	cp "$tmp/b.conf" "$tmp/now-b.conf"
+	reach a 10.9.0.2
+	# (what an attacker with a MAC of its own sends in clear has not leaked)
+	sniff leak w wb "$CLEAR and not ether src 02:00:00:00:00:0e"
+	background echo b python3 "$here/reload.py" echo 10.9.0.2 7000
+	within 20 grep -q listening "$tmp/echo.log" || fail "no echo"
+	background flow a python3 "$here/steady.py" flow 10.9.0.2 7000 "$tmp/flow" "$RATE"
+	within 20 whole || fail "no traffic"
+}
+# what bed() mounted goes before the folder it lies in does
+leave()
+{
+	local status=$?
+	umount -l "$tmp/a/state" 2>/dev/null
+	(exit $status)
+	cleanup
+}
+
+uptime_now() { cut -d ' ' -f 1 /proc/uptime; }
+whole() { python3 "$here/steady.py" alive "$tmp/flow" 0.3; }
+leaked() { frames leak; }
+healed() { at_healed=$(uptime_now); }
+restart() # HOST: what a supervisor does
+{
+	healed
+	start "$1" eth0 "$tmp/now-$1.conf" >/dev/null
+}
+
+fault() # NAME SECONDS [lossless]
+{
+	local name=$1 bound=$2 from to lost recover
+	from=$(uptime_now)
+	at_healed=$from
+	"fault_$name"
+	within 30 whole || fail "$name: the traffic does not come back"
+	to=$(uptime_now)
+	read -r _ _ _ lost _ recover < <(python3 "$here/steady.py" judge "$tmp/flow" "$from" "$at_healed" "$to")
+	[ "$(leaked)" -eq 0 ] || fail "$name: $(leaked) frames leaked: $(tcpdump -n -r "$tmp/leak.pcap" 2>/dev/null | head -3)"
+	[ "$recover" != never ] || fail "$name: no datagram came back"
+	awk -v r="$recover" -v b="$bound" -v s=$slack 'BEGIN { exit !(r <= b * s) }' || fail "$name: it took $recover s, not $bound s"
+	[ "${3:-}" != lossless ] || [ "$lost" -eq 0 ] || fail "$name: $lost datagrams were lost"
+	printf -v line '%-14s lost %4d of %d/s, leaked 0, whole again after %s s (bound %s)' "$name" "$lost" "$RATE" "$recover" "$bound"
+	ok "$line"
+	echo "$line" >>"$tmp/figures"
+}
+
+# --- the daemon
+
+fault_kill_a() { slay a >/dev/null; restart a; }
+fault_kill_b() { slay b >/dev/null; restart b; }
+fault_term() { stop a >/dev/null; restart a; }
+fault_hup()
+{
+	for _ in $(seq 20); do kill -HUP "${pid[bitsd-a]}"; done
+	healed
+}
+pauses=1
+fault_stopped() # suspended: packets wait in the kernel's queues, what does not fit there is lost
+{
+	kill -STOP "${pid[bitsd-a]}"
+	sleep $pauses
+	kill -CONT "${pid[bitsd-a]}"
+	healed
+}
+fault_stuck() # one thread alone: the daemon notices, and ends
+{
+	local p=${pid[bitsd-a]}
+	background stick a python3 "$here/steady.py" stick "$p"
+	within 15 grep -q stuck "$tmp/stick.log" || fail "cannot stop the worker: $(cat "$tmp/stick.log")"
+	within $((8 + slack)) grep -q 'a worker is stuck' "$tmp/bitsd-a.log" || fail "a stuck worker is not noticed"
+	kill "${pid[stick]}" 2>/dev/null || : # (who traces a thread keeps what is left of it)
+	within 5 ended "$p" || fail "bitsd does not end"
+	restart a
+}
+
+# --- the NIC and the TAP
+
+fault_cable()
+{
+	at w ip link set wa down
+	sleep 0.3
+	at w ip link set wa up
+	healed
+}
+fault_unplugged()
+{
+	at w ip link del wa
+	sleep 0.3
+	at "$(private a)" ip link add eth0 address 02:00:00:00:00:0a type veth peer name wa netns "$tag-w"
+	at w ip link set wa master br0 up
+	at "$(private a)" ip link set eth0 up
+	healed
+}
+fault_tap() # deleted by root
+{
+	at a ip link del eth0
+	healed
+}
+fault_mtu()
+{
+	at "$(private a)" ip link set eth0 mtu 1280
+	sleep 0.3
+	at "$(private a)" ip link set eth0 mtu 1500
+	healed
+}
+fault_address()
+{
+	at a ip addr add 10.9.0.50/24 dev eth0
+	at a ip addr del 10.9.0.50/24 dev eth0
+	healed
+}
+fault_route()
+{
+	at a ip route add 10.77.0.0/16 via 10.9.0.2
+	at a ip route del 10.77.0.0/16
+	healed
+}
+
+# --- what is around
+
+fault_socket() # removed: it is made again
+{
+	rm "$(sock a)"
+	healed
+	within $((3 * slack)) answers a || fail "the control socket is not made again"
+}
+fault_full() # no octet left for the state: numbers that were reserved go on, and it is asked again when there is room
+{
+	dd if=/dev/zero of="$tmp/a/state/fill" bs=64k >/dev/null 2>&1 || :
+	at a ping -q -f -c 300 -W 1 10.9.0.2 >/dev/null
+	rm "$tmp/a/state/fill"
+	healed
+}
+fault_readonly() # at a start: no number can be reserved, so nothing is sent, until it can and the file is loaded again
+{
+	stop a >/dev/null
+	mount -o remount,ro "$tmp/a/state"
+	start a eth0 "$tmp/now-a.conf" >/dev/null
+	within 5 drops_reached a seq_unreserved 20 || fail "it sends without a reservation"
+	mount -o remount,rw "$tmp/a/state"
+	kill -HUP "${pid[bitsd-a]}"
+	healed
+}
+descriptors() { find "/proc/${pid[bitsd-a]}/fd" -mindepth 1 | wc -l; }
+cpu_of() { awk '{print $14 + $15}' "/proc/${pid[bitsd-a]}/stat"; }
+fault_descriptors() # none left: nobody is let in, nothing spins, and packets need none
+{
+	local before
+	prlimit --pid "${pid[bitsd-a]}" --nofile="$(descriptors):4096"
+	before=$(cpu_of)
+	for _ in 1 2 3; do timeout 0.3 "$IPSECCTL" -S "$(sock a)" -s nic >/dev/null 2>&1 || :; done
+	[ $(($(cpu_of) - before)) -lt 90 ] || fail "it spins: $(($(cpu_of) - before)) ticks of CPU"
+	prlimit --pid "${pid[bitsd-a]}" --nofile=4096:4096
+	healed
+	within $((3 * slack)) answers a || fail "no answer when there are descriptors again"
+}
+
+# --- policy and SAs
+
+fault_sa() # deleted in the midst of a burst, and loaded again
+{
+	ctl a delete esp spi 0x1001 >/dev/null
+	ctl a -f "$tmp/a.conf"
+	healed
+}
+fault_rekey() # another key and SPI, make before break: nothing is lost
+{
+	ctl a -f "$tmp/a2.conf"
+	ctl a -f "$tmp/a.conf"
+	healed
+}
+: "${MANY:=300}"
+fault_many_sas() # added and removed beside it
+{
+	python3 - "$MANY" >"$tmp/many.conf" <<-'END'
+	import os, sys
+	for i in range(int(sys.argv[1])):
+	    at = f"10.{100 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}"
+	    print(f"esp transport in from {at} to 10.9.0.1 spi {0x10000 + i:#x} enc aes-128-gcm enckey 0x{os.urandom(20).hex()}")
+	END
+	cat "$tmp/a.conf" >>"$tmp/many.conf"
+	ctl a -f "$tmp/many.conf"
+	ctl a -f "$tmp/a.conf"
+	healed
+}
