@@ -2,6 +2,7 @@
  * The last line of both walks: each packet under one reason, then back to the pool.
  */
 #include <netinet/in.h>
+#include "capture.h"
 #include "datapath.h"
 #include "events.h"
 #include "sa.h"
@@ -64,6 +65,8 @@ account_read(struct walk *w, struct burst *b, enum dir dir)
 {
 	uint64_t packets = 0, octets = 0;
 
+	if (w->capture)
+		capture_read(w->capture, b, dir);
 	for (unsigned i = 0; i < b->n; i++) {
 		packets += pkt_count(b->p[i]);
 		octets += pkt_octets(b->p[i]);

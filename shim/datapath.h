@@ -34,6 +34,7 @@
 
 /* Opaque types. */
 struct acquire;
+struct capture;
 struct crypto_esp_job;
 struct edge;
 struct events;
@@ -68,6 +69,7 @@ struct walk {
 	uint16_t ipid;                   /* IPv4 ID of the next outer header */
 
 	bool running;                    /* false: everything read is dropped as NOT_RUNNING */
+	struct capture *capture;         /* told of each burst read; NULL: nobody captures */
 	/* told of each packet when the walk is done with it (replay's verdict table, capture); may be NULL */
 	void (*verdict)(void *ctx, enum dir dir, const struct pkt *p);
 	void *verdict_ctx;

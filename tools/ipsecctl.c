@@ -45,6 +45,9 @@ static const struct verb {
     {"move", cmd_move, "flow N to M", "move a rule to another place"},
     {"import", cmd_import, "setkey|xfrm FILE",
 	"turn setkey.conf(5), or what ip xfrm state and policy print, into ipsec.conf(5)"},
+    {"export", cmd_export, "wireshark|tcpdump -k [FILE]",
+	"the SAs with their keys, for Wireshark's esp_sa table or tcpdump -E; FILE is made for its "
+	"owner alone"},
     {"trace", cmd_trace, "[in|out] proto P from A [port N] to B [port M] ... [size N]",
 	"which rule and SA would decide about such a packet, and why; nothing is sent"},
     {"attach", life, "", "take the NIC (again) and let packets pass"},

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include "conf.h"
 #include "crypto.h"
+#include "export_keys.h"
 #include "log.h"
 #include "replay_tool.h"
 
@@ -15,7 +16,8 @@
 static const char usage_text[] =
     "usage: ipsecreplay -f ipsec.conf [--from-host A.pcap --to-wire B.pcap] [--from-wire C.pcap "
     "--to-host D.pcap]\n"
-    "                   [--mtu N] [--seed N] [--json] [-v] [-k SA-FILE]\n";
+    "                   [--mtu N] [--seed N] [--json] [-v] [-k SA-FILE] [--annotate E.pcapng]\n"
+    "                   [--expect GOLDEN.pcap] [--explain N] [--stats] [--svg F.svg]\n";
 
 static const char help_text[] =
     "\n"
@@ -29,12 +31,31 @@ static const char help_text[] =
     "  --mtu N           of the wire (default 1500)\n"
     "  --seed N          random octets from N: the same bytes every time\n"
     "  --json            counters as one JSON document\n"
+    "  --annotate FILE   both sides as one pcapng, each packet with its verdict as comment\n"
+    "  --expect FILE     compare what comes out; shows how the first packet that differs does\n"
+    "  --explain [out:|in:]N\n"
+    "                    what the walk does with packet N, step by step\n"
+    "  --stats           counters as a table\n"
+    "  --svg FILE        a picture of what became of the packets, over time\n"
     "  -v                what was decided, packet by packet\n"
     "  -k FILE           write the SAs with their keys as Wireshark's esp_sa table (mode 0600)\n"
     "  -h, --help        this\n"
     "  -V, --version     version\n";
 
-enum { OPT_FROM_HOST = 256, OPT_TO_WIRE, OPT_FROM_WIRE, OPT_TO_HOST, OPT_MTU, OPT_SEED, OPT_JSON };
+enum {
+	OPT_FROM_HOST = 256,
+	OPT_TO_WIRE,
+	OPT_FROM_WIRE,
+	OPT_TO_HOST,
+	OPT_MTU,
+	OPT_SEED,
+	OPT_JSON,
+	OPT_ANNOTATE,
+	OPT_EXPECT,
+	OPT_EXPLAIN,
+	OPT_STATS,
+	OPT_SVG
+};
 
 static const struct option options[] = {
     {"from-host", required_argument, NULL, OPT_FROM_HOST},
@@ -44,6 +65,11 @@ static const struct option options[] = {
     {"mtu", required_argument, NULL, OPT_MTU},
     {"seed", required_argument, NULL, OPT_SEED},
     {"json", no_argument, NULL, OPT_JSON},
+    {"annotate", required_argument, NULL, OPT_ANNOTATE},
+    {"expect", required_argument, NULL, OPT_EXPECT},
+    {"explain", required_argument, NULL, OPT_EXPLAIN},
+    {"stats", no_argument, NULL, OPT_STATS},
+    {"svg", required_argument, NULL, OPT_SVG},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -84,6 +110,22 @@ number(const char *option, const char *text, uint64_t lo, uint64_t hi)
 	return v;
 }
 
+/* "N", "out:N" or "in:N". */
+static void
+parse_explain(const char *text, struct replay_opts *o)
+{
+	o->explain_dir = -1;
+	if (strncmp(text, "out:", 4) == 0)
+		o->explain_dir = DIR_OUT;
+	else if (strncmp(text, "in:", 3) == 0)
+		o->explain_dir = DIR_IN;
+	o->explain = number("--explain",
+	    text + (o->explain_dir == DIR_OUT	  ? 4
+		       : o->explain_dir == DIR_IN ? 3
+						  : 0),
+	    1, UINT64_MAX);
+}
+
 static void
 parse(int argc, char **argv, struct replay_opts *o)
 {
@@ -119,6 +161,21 @@ parse(int argc, char **argv, struct replay_opts *o)
 			o->seed = number("--seed", optarg, 0, UINT64_MAX);
 			o->seeded = true;
 			break;
+		case OPT_ANNOTATE:
+			o->annotate = optarg;
+			break;
+		case OPT_EXPECT:
+			o->expect = optarg;
+			break;
+		case OPT_EXPLAIN:
+			parse_explain(optarg, o);
+			break;
+		case OPT_STATS:
+			o->stats = true;
+			break;
+		case OPT_SVG:
+			o->svg = optarg;
+			break;
 		case OPT_JSON:
 			o->json = true;
 			break;
@@ -136,6 +193,10 @@ parse(int argc, char **argv, struct replay_opts *o)
 		usage("-f ipsec.conf is missing", NULL);
 	if (o->from_host == NULL && o->from_wire == NULL && o->keys == NULL)
 		usage("nothing to do: give --from-host, --from-wire or -k", NULL);
+	if (o->expect != NULL && (o->from_host == NULL) == (o->from_wire == NULL))
+		usage("--expect goes with one input: what becomes of it is compared", NULL);
+	if (o->json && (o->explain != 0 || o->stats))
+		usage("--json goes neither with --explain nor with --stats", NULL);
 }
 
 static bool
@@ -155,11 +216,11 @@ same_file(const char *a, const char *b)
 static void
 check_files(const struct replay_opts *o)
 {
-	const char *out[] = {o->to_wire, o->to_host, o->keys};
-	const char *in[] = {o->from_host, o->from_wire, o->conf};
+	const char *out[] = {o->to_wire, o->to_host, o->keys, o->annotate, o->svg};
+	const char *in[] = {o->from_host, o->from_wire, o->conf, o->expect};
 
-	for (size_t i = 0; i < 3; i++) {
-		for (size_t k = 0; k < 3; k++)
+	for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
+		for (size_t k = 0; k < sizeof in / sizeof *in; k++)
 			if (same_file(out[i], in[k]))
 				usage("would be read and written:", out[i]);
 		for (size_t k = 0; k < i; k++)
@@ -183,6 +244,17 @@ load(const struct replay_opts *o, struct conf *c)
 	return status;
 }
 
+static int
+keys(const char *path, const struct conf *c)
+{
+	FILE *out = export_open(path);
+
+	if (out != NULL && export_keys(EXPORT_WIRESHARK, c, out, "ipsecreplay") == 0)
+		return 0;
+	log_warn("%s", path);
+	return -1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -201,7 +273,7 @@ main(int argc, char **argv)
 		log_warnx("crypto: %s", why);
 		goto out;
 	}
-	if (o.keys != NULL && replay_keys(o.keys, &c) == -1)
+	if (o.keys != NULL && keys(o.keys, &c) == -1)
 		goto out;
 	if (o.from_host == NULL && o.from_wire == NULL) {
 		status = 0;

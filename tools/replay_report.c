@@ -2,83 +2,11 @@
 #include <inttypes.h>
 #include <string.h>
 #include "addr.h"
+#include "capture.h"
 #include "edge.h"
 #include "gen.h"
 #include "log.h"
 #include "replay_tool.h"
-
-/* What was decided about one packet, as words. */
-struct verdict {
-	const char *word;    /* "bypassed", "protected", "opened", "dropped", "held", "made" */
-	long place;	     /* of the rule, from 0; -1: none decided */
-	const char *builtin; /* or the built-in rule; NULL: none */
-	const struct sa *sa[2 * POLICY_STEPS_MAX];
-	unsigned nsas;
-};
-
-static long
-place_of(const struct gen *g, const struct policy *p)
-{
-	for (size_t i = 0; p != NULL && i < spd_count(g->spd); i++)
-		if (spd_at(g->spd, i) == p)
-			return (long)i;
-	return -1;
-}
-
-static void
-add_sa(struct verdict *v, const struct sa *sa)
-{
-	if (sa != NULL && v->nsas < 2 * POLICY_STEPS_MAX)
-		v->sa[v->nsas++] = sa;
-}
-
-static void
-decide(const struct rerun *r, enum dir dir, const struct pkt *p, struct verdict *v)
-{
-	enum builtin b;
-
-	memset(v, 0, sizeof *v);
-	v->place = place_of(r->gen, p->policy);
-	if (p->drop != DROP_NONE)
-		v->word = p->drop == DROP_HELD ? "held" : "dropped";
-	else if (p->bypass && p->etype == 0)
-		v->word = "made"; /* never classified: by the bump itself, for the host */
-	else if (p->bypass)
-		v->word = "bypassed";
-	else
-		v->word = dir == DIR_OUT ? "protected" : "opened";
-	if (p->policy == NULL && p->etype != 0 &&
-	    (p->drop == DROP_NONE || p->drop == DROP_POLICY_DISCARD) && p->nchain == 0 &&
-	    passthru(p, &b))
-		v->builtin = builtin_name(b);
-	if (dir == DIR_OUT) {
-		for (unsigned i = 0; p->policy != NULL && !p->bypass && i < p->policy->nsteps; i++)
-			add_sa(v, p->sa[i]);
-	} else {
-		for (unsigned i = 0; i < p->nchain; i++)
-			add_sa(v, p->chain[i]);
-	}
-}
-
-static void
-verdict_text(enum dir dir, const struct pkt *p, const struct verdict *v)
-{
-	printf("%s %" PRIu64 " %s", dir == DIR_OUT ? "out" : "in", p->number, v->word);
-	if (v->place >= 0)
-		printf(" rule=%ld", v->place);
-	if (v->builtin != NULL)
-		printf(" builtin=%s", v->builtin);
-	for (unsigned i = 0; i < v->nsas; i++)
-		printf("%s%s:0x%08x",
-		    i ? "," : " sa=", v->sa[i]->p.proto == IPSEC_AH ? "ah" : "esp", v->sa[i]->spi);
-	if (v->nsas == 0 && p->spi != 0)
-		printf(" spi=0x%08x", p->spi);
-	if (p->seq != 0)
-		printf(" seq=%" PRIu64, p->seq);
-	if (p->drop != DROP_NONE && p->drop != DROP_HELD)
-		printf(" reason=%s", drop_name(p->drop));
-	putchar('\n');
-}
 
 static json_t *
 spi_json(uint32_t spi)
@@ -96,34 +24,45 @@ number(uint64_t v)
 }
 
 static void
-verdict_json(json_t *list, enum dir dir, const struct pkt *p, const struct verdict *v)
+verdict_json(json_t *list, const struct capture_rec *v)
 {
 	json_t *sas = json_array();
 
 	for (unsigned i = 0; i < v->nsas; i++)
-		json_array_append_new(sas,
-		    json_pack("{s:s, s:o}", "proto", v->sa[i]->p.proto == IPSEC_AH ? "ah" : "esp",
-			"spi", spi_json(v->sa[i]->spi)));
-	json_array_append_new(
-	    list, json_pack("{s:s, s:I, s:s, s:o, s:s?, s:o, s:o, s:I, s:s?}", "dir",
-		      dir == DIR_OUT ? "out" : "in", "number", (json_int_t)p->number, "verdict",
-		      v->word, "place", v->place >= 0 ? json_integer(v->place) : json_null(),
-		      "builtin", v->builtin, "sas", sas, "spi",
-		      p->spi ? spi_json(p->spi) : json_null(), "seq", (json_int_t)p->seq, "reason",
-		      p->drop != DROP_NONE && p->drop != DROP_HELD ? drop_name(p->drop) : NULL));
+		json_array_append_new(
+		    sas, json_pack("{s:s, s:o}", "proto", v->sa_proto[i] == IPSEC_AH ? "ah" : "esp",
+			     "spi", spi_json(v->sa_spi[i])));
+	json_array_append_new(list,
+	    json_pack("{s:s, s:I, s:s, s:o, s:s?, s:o, s:o, s:I, s:s?}", "dir",
+		v->dir == DIR_OUT ? "out" : "in", "number", (json_int_t)v->number, "verdict",
+		capture_word(v), "place",
+		v->rule != CAPTURE_NOWHERE ? json_integer(v->rule) : json_null(), "builtin",
+		v->builtin < BUILTIN_MAX ? builtin_name((enum builtin)v->builtin) : NULL, "sas",
+		sas, "spi", v->spi ? spi_json(v->spi) : json_null(), "seq", (json_int_t)v->seq,
+		"reason", v->word == CAPTURE_DROP ? drop_name((enum drop)v->drop) : NULL));
 }
 
 void
 replay_verdict(void *ctx, enum dir dir, const struct pkt *p)
 {
 	struct rerun *r = ctx;
-	struct verdict v;
+	struct capture_rec v;
+	char text[CAPTURE_TEXT];
 
-	decide(r, dir, p, &v);
+	if (r->walk.capture != NULL)
+		capture_verdict(r->walk.capture, r->gen, dir, p);
+	if (r->svg != NULL)
+		replay_svg_add(r->svg, dir, p, r->walk.now);
+	if (r->explaining)
+		replay_explain_verdict(r, dir, p);
+	if (!r->each)
+		return;
+	capture_decide(r->gen, dir, p, &v);
 	if (r->packets != NULL)
-		verdict_json(r->packets, dir, p, &v);
+		verdict_json(r->packets, &v);
 	else
-		verdict_text(dir, p, &v);
+		printf("%s %" PRIu64 " %s\n", dir == DIR_OUT ? "out" : "in", p->number,
+		    capture_text(&v, text));
 }
 
 static json_t *
@@ -250,6 +189,57 @@ report_text(const struct rerun *r)
 		    "%" PRIu64 " fragments still wait for the rest of their datagrams\n", r->held);
 }
 
+static void
+row(const char *name, uint64_t out, uint64_t in)
+{
+	printf("%-24s %14" PRIu64 " %14" PRIu64 "\n", name, out, in);
+}
+
+static void
+stats_sas(const struct sadb *sad)
+{
+	printf("\n%-12s %-12s %14s %14s %8s %8s %8s\n", "SA", "SPI", "packets", "octets",
+	    "replayed", "ICV", "lost");
+	for (size_t i = 0; i < sadb_count(sad); i++) {
+		const struct sa *sa = sadb_at(sad, i);
+		const char *proto = sa->p.proto == IPSEC_AH ? "ah" : "esp";
+
+		if (sa->p.dir != SA_DIR_IN && sa->cout.packets > 0)
+			printf("%-3s %-8s 0x%08x   %14" PRIu64 " %14" PRIu64 "\n", proto, "out",
+			    sa->spi, sa->cout.packets, sa->cout.octets);
+		if (sa->p.dir != SA_DIR_OUT && sa->cin.packets + sa->cin.replay_old +
+						       sa->cin.replay_dup + sa->cin.auth_failed >
+						   0)
+			printf("%-3s %-8s 0x%08x   %14" PRIu64 " %14" PRIu64 " %8" PRIu64
+			       " %8" PRIu64 " %8" PRIu64 "\n",
+			    proto, "in", sa->spi, sa->cin.packets, sa->cin.octets,
+			    sa->cin.replay_old + sa->cin.replay_dup, sa->cin.auth_failed,
+			    sa->cin.lost);
+	}
+}
+
+/* --stats: everything read has one line, by what became of it. */
+static void
+report_stats(const struct rerun *r)
+{
+	const struct stats *s = &r->stats;
+
+	printf("%-24s %14s %14s\n", "packets", "out", "in");
+	row("read", s->read[DIR_OUT].packets, s->read[DIR_IN].packets);
+	row("  octets", s->read[DIR_OUT].octets, s->read[DIR_IN].octets);
+	row("made", s->made[DIR_OUT], s->made[DIR_IN]);
+	row("bypassed", s->bypassed[DIR_OUT], s->bypassed[DIR_IN]);
+	row("protected, opened", s->protected_[DIR_OUT], s->protected_[DIR_IN]);
+	row("put together", s->consumed[DIR_OUT], s->consumed[DIR_IN]);
+	printf("%-24s %29" PRIu64 "\n", "still held", r->held);
+	for (int d = DROP_NONE + 1; d < DROP_HELD; d++)
+		if (s->drop[DIR_OUT][d] + s->drop[DIR_IN][d] > 0)
+			row(drop_name((enum drop)d), s->drop[DIR_OUT][d], s->drop[DIR_IN][d]);
+	row("sent", s->sent[DIR_OUT].packets, s->sent[DIR_IN].packets);
+	row("  octets", s->sent[DIR_OUT].octets, s->sent[DIR_IN].octets);
+	stats_sas(r->gen->sad);
+}
+
 int
 replay_report(const struct rerun *r)
 {
@@ -257,6 +247,8 @@ replay_report(const struct rerun *r)
 
 	if (r->o->json)
 		status = report_json(r);
+	else if (r->o->stats)
+		report_stats(r);
 	else
 		report_text(r);
 	if (fflush(stdout) == EOF || ferror(stdout) || status == -1) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "addr.h"
+#include "capture.h"
 #include "conf.h"
 #include "crypto.h"
 #include "edge.h"
@@ -17,8 +18,9 @@
 #include "recent.h"
 #include "replay_tool.h"
 
-#define POOL_SLOTS  512 /* one burst, what is made from it, and fragments that wait */
-#define CACHE_FLOWS 65536
+#define POOL_SLOTS     512 /* one burst, what is made from it, and fragments that wait */
+#define CACHE_FLOWS    65536
+#define PROGRESS_EVERY 1024 /* packets between two looks at the clock */
 
 /* Says once what is wrong with an edge's file. */
 static void
@@ -147,9 +149,18 @@ make_walk(struct rerun *r)
 		return -1;
 	}
 	w->rng->fill(w->rng, (uint8_t *)&w->ipid, sizeof w->ipid);
-	if (r->o->verbose) {
+	if (r->o->annotate != NULL && replay_annotate(r) == -1)
+		return -1;
+	if (r->o->expect != NULL && replay_expect(r) == -1)
+		return -1;
+	if (r->o->svg != NULL && (r->svg = replay_svg_new(r->first)) == NULL)
+		return -1;
+	r->each = r->o->verbose;
+	if (r->o->verbose || r->o->annotate != NULL || r->o->svg != NULL || r->o->explain != 0) {
 		w->verdict = replay_verdict;
 		w->verdict_ctx = r;
+	}
+	if (r->o->verbose) {
 		if (r->o->json && (r->packets = json_array()) == NULL)
 			return -1;
 	}
@@ -173,6 +184,7 @@ run(struct rerun *r)
 {
 	struct walk *w = &r->walk;
 	struct burst b;
+	unsigned long n = 0;
 	enum dir dir;
 	uint64_t ts;
 
@@ -182,13 +194,22 @@ run(struct rerun *r)
 			log_warnx(
 			    "no buffer for a packet"); /* the walk keeps fewer than there are */
 			r->failed = true;
-			return;
+			break;
 		}
+		if (r->o->explain != 0 && replay_explains(r, dir, b.p[0]->number))
+			replay_explain_before(r, dir, b.p[0]);
 		if (dir == DIR_OUT)
 			outbound_burst(w, &b);
 		else
 			inbound_burst(w, &b);
+		r->explaining = false;
+		if (n++ % PROGRESS_EVERY == 0)
+			replay_progress(r);
+		if (w->capture != NULL)
+			capture_flush(w->capture);
 	}
+	replay_progress_end(r);
+	r->ran = !r->failed;
 }
 
 int
@@ -214,6 +235,16 @@ replay_run(struct rerun *r, const struct conf *c)
 		tell_backwards(r, r->wire, r->o->from_wire);
 	tell_error(r, r->host);
 	tell_error(r, r->wire);
+	if (replay_annotate_end(r) == -1)
+		r->failed = true;
+	if (replay_expect_end(r) == -1)
+		r->failed = true;
+	if (r->svg != NULL && replay_svg_write(r->svg, r->o->svg) == -1)
+		r->failed = true;
+	if (r->o->explain != 0 && !r->explained) {
+		log_warnx("there is no packet %" PRIu64 " to explain", r->o->explain);
+		r->failed = true;
+	}
 	return r->failed ? -1 : 0;
 }
 
@@ -222,6 +253,9 @@ replay_free(struct rerun *r)
 {
 	struct walk *w = &r->walk;
 
+	replay_annotate_end(r);
+	replay_expect_end(r);
+	free(r->svg);
 	if (w->pool != NULL)
 		reasm_free(w->reasm, w->pool);
 	fragcheck_free(w->fragcheck);

@@ -101,4 +101,69 @@ cmp -s "$tmp/4.pcap" "$tmp/5.pcap" && fail "no seed, and the same IVs"
 "$replay" -f "$pcap/transport-b.conf" --from-wire "$pcap/in/replayed.pcap" -v --json |
 	python3 -c 'import json, sys; print(sum(p["reason"] == "replay_dup" for p in json.load(sys.stdin)["packets"]))' >"$tmp/json"
 [ "$(cat "$tmp/text")" = 4 ] && cmp -s "$tmp/text" "$tmp/json" || fail "-v says $(cat "$tmp/text"), --json $(cat "$tmp/json"), not 4"
+# --expect: the same octets are no difference, whatever the link type; the first that is not is shown by its fields
+status 0 -f "$conf" --from-host "$in" --expect "$pcap/ok/transport4.pcap"
+[ ! -s "$tmp/err" ] || fail "no difference, but: $(head -1 "$tmp/err")"
+status 0 -f "$pcap/transport-b.conf" --from-wire "$pcap/ok/transport4.pcapng" --expect "$in"
+status 2 -f "$conf" --from-host "$in" --from-wire "$in" --expect "$in"
+status 2 -f "$conf" -k "$tmp/keys" --expect "$in"
+status 1 -f "$conf" --from-host "$in" --expect "$tmp/none.pcap"
+python3 - "$pcap/ok/transport4.pcap" "$tmp" <<'X'
+import struct, sys
+data, tmp = bytearray(open(sys.argv[1], "rb").read()), sys.argv[2]
+open(tmp + "/short.pcap", "wb").write(data[:24])
+open(tmp + "/long.pcap", "wb").write(data + struct.pack("<IIII", 1700000001, 0, 14, 14) + bytes(14))
+first = struct.unpack_from("<I", data, 24 + 8)[0]
+at = 24 + 16 + first + 16  # the second packet
+data[at + 14 + 8] = 7  # TTL
+data[at + 14 + 20 + 7] = 9  # sequence number
+data[at - 12] ^= 1  # time
+open(tmp + "/fields.pcap", "wb").write(data)
+X
+status 1 -f "$conf" --from-host "$in" --expect "$tmp/short.pcap"
+grep -q "short.pcap: packet 1 is not there; made of packet 1 of the input" "$tmp/err" || fail "short: $(cat "$tmp/err")"
+status 1 -f "$conf" --from-host "$in" --expect "$tmp/long.pcap"
+grep -q "long.pcap: packet 7 did not come" "$tmp/err" || fail "long: $(cat "$tmp/err")"
+status 1 -f "$conf" --from-host "$in" --expect "$tmp/fields.pcap"
+cat >"$tmp/want" <<'X'
+fields.pcap: packet 2 differs; made of packet 2 of the input
+  frame.time_epoch is 1700000000.010000000, not 1700000000.010000001
+  ip.ttl is 64, not 7
+  esp.sequence is 2, not 9
+X
+sed "s|^$tmp/||" "$tmp/err" | diff - "$tmp/want" || fail "fields"
+
+# --explain: every step, and the verdict; the same packet of either side
+status 0 -f "$conf" --from-host "$in" --explain 2
+for words in '^packet out 2, 54 octets, 0.010 s after the first' '1 classify  tcp from 10.9.0.1 port 4711 to 10.9.0.2 port 22$' \
+	'2 policy    rule 0 decides: flow esp ' '3 SA        esp transport 0x00001001 10.9.0.1 -> 10.9.0.2, .*, next number 2$' \
+	'4 fit       40 octets become 76 of 1500: it fits' '^verdict       protected rule=0 sa=esp:0x00001001 seq=2, 90 octets to the wire$'; do
+	grep -q "$words" "$tmp/out" || fail "--explain 2 does not say '$words': $(cat "$tmp/out")"
+done
+status 0 -f "$pcap/transport-b.conf" --from-host "$pcap/in/mixed4-from-b.pcap" --from-wire "$pcap/in/replayed.pcap" --explain in:8
+for words in '2 SA        SPI 0x00001001, number 4: esp transport' '3 replay    4 with top 200 and 64 wide: before the window' \
+	'^verdict       dropped spi=0x00001001 seq=4 reason=replay_old: '; do
+	grep -q "$words" "$tmp/out" || fail "--explain in:8 does not say '$words': $(cat "$tmp/out")"
+done
+grep -q '^packet out' "$tmp/out" && fail "--explain in:8 explains the other side"
+status 1 -f "$conf" --from-host "$in" --explain 99
+grep -q 'no packet 99' "$tmp/err" || fail "there is no packet 99, and nobody says so"
+status 2 -f "$conf" --from-host "$in" --explain 0
+status 2 -f "$conf" --from-host "$in" --explain 2 --json
+
+# --stats and --svg: the numbers of --json
+status 0 -f "$pcap/transport-b.conf" --from-wire "$pcap/in/replayed.pcap" --stats --svg "$tmp/line.svg"
+for words in '^read  *0  *9$' '^protected, opened  *0  *4$' '^replay_dup  *0  *4$' '^replay_old  *0  *1$' '^esp in  *0x00001001  *4 '; do
+	grep -q "$words" "$tmp/out" || fail "--stats does not say '$words': $(cat "$tmp/out")"
+done
+python3 - "$tmp/line.svg" <<'X' || fail "the picture"
+import sys
+import xml.etree.ElementTree as tree
+words = " ".join(t.text for t in tree.parse(sys.argv[1]).iter() if t.tag.endswith("text"))
+sys.exit(0 if all(w in words for w in ("opened 4", "dropped: replay_dup 4", "dropped: replay_old 1")) else words)
+X
+status 1 -f "$conf" --from-host "$in" --svg /dev/full
+status 1 -f "$conf" --from-host "$in" --annotate /dev/full
+status 2 -f "$conf" --from-host "$tmp/copy.pcap" --annotate "$tmp/copy.pcap"
+status 2 -f "$conf" --from-host "$in" --expect "$tmp/copy.pcap" --to-wire "$tmp/copy.pcap"
 exit $bad
