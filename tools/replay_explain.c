@@ -34,7 +34,7 @@ copy_of(struct rerun *r, const struct pkt *p)
 }
 
 static void
-print_key(const struct flowkey *k)
+print_packet(const struct flowkey *k)
 {
 	char a[IPADDR_STRLEN], b[IPADDR_STRLEN];
 	bool out = k->dir == DIR_OUT;
@@ -83,9 +83,11 @@ print_rules(const struct rerun *r, const struct pkt *m, const struct trace *t)
 		    builtin_name(t->builtin), builtin_set_name(t->set));
 		return;
 	}
-	for (size_t i = n > 10 ? n - 10 : 0; i < n; i++)
-		printf("  2 policy    rule %zu does not match: its %s differs\n", i,
-		    trace_why(spd_at(spd, i), &m->key));
+	for (size_t i = n > 10 ? n - 10 : 0; i < n; i++) {
+		const char *why = trace_why(spd_at(spd, i), &m->key);
+
+		printf("  2 policy    rule %zu does not match: its %s differs\n", i, why);
+	}
 	if (t->policy == NULL) {
 		printf("  2 policy    no rule matches: discarded\n");
 		return;
@@ -177,7 +179,7 @@ replay_explain_before(struct rerun *r, enum dir dir, const struct pkt *p)
 		printf("  1 classify  %s\n", drop_text(m->drop));
 	} else {
 		printf("  1 classify  ");
-		print_key(&m->key);
+		print_packet(&m->key);
 		putchar('\n');
 		if (m->key.frag)
 			printf("  2 fragment  it is put together with the others before policy is "
@@ -200,7 +202,7 @@ replay_explain_verdict(const struct rerun *r, enum dir dir, const struct pkt *p)
 	if (dir == DIR_IN && p->nchain > 0 &&
 	    (v.word == CAPTURE_PROTECT || v.rule != CAPTURE_NOWHERE)) {
 		printf("  6 opened    ");
-		print_key(&p->key);
+		print_packet(&p->key);
 		putchar('\n');
 		if (p->policy != NULL) {
 			printf("  7 policy    rule %" PRIu32 " is what its SA is for: ", v.rule);
