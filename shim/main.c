@@ -178,19 +178,35 @@ ready(struct daemon *d)
 	d->ready_fd = -1;
 }
 
+/* The control socket, and whose it is besides root's.  Its descriptor, or -1 reported. */
 static int
-open_control(struct daemon *d)
+listen_control(struct daemon *d)
 {
-	struct ctl_server_env env = {.base = d->base, .handle = ctl_verb_handle, .ctx = &d->bump};
 	char why[512];
+	int fd = rundir_listen(d->run, d->o.socket, why, sizeof why);
 
-	if ((env.fd = rundir_listen(d->run, d->o.socket, why, sizeof why)) < 0) {
-		log_warnx("%s", why);
-		return -1;
+	if (fd >= 0 && d->o.shared && rundir_share(d->run, d->o.group, why, sizeof why) < 0) {
+		close(fd);
+		fd = -1;
 	}
+	if (fd < 0)
+		log_warnx("%s", why);
+	return fd;
+}
+
+static int
+open_control(struct daemon *d, int fd)
+{
+	struct ctl_server_env env = {.base = d->base,
+	    .fd = fd,
+	    .handle = ctl_verb_handle,
+	    .ctx = &d->bump,
+	    .shared = d->o.shared,
+	    .group = d->o.group};
+
 	if ((d->bump.ctl = ctl_server_new(&env)) == NULL) {
 		log_warn("control socket");
-		close(env.fd);
+		close(fd);
 		return -1;
 	}
 	return 0;
@@ -209,6 +225,7 @@ static void
 heal(void *ctx)
 {
 	struct daemon *d = ctx;
+	int fd;
 
 	if (rundir_heard(d->run))
 		return;
@@ -216,7 +233,8 @@ heal(void *ctx)
 	if (d->bump.ctl)
 		ctl_server_free(d->bump.ctl);
 	d->bump.ctl = NULL;
-	(void)open_control(d); /* tried again the next time */
+	if ((fd = listen_control(d)) >= 0) /* else it is tried again the next time */
+		(void)open_control(d, fd);
 }
 
 /* The supervisor starts us again; the NIC is closed until then.  No handlers: they would wait for the worker. */
@@ -260,13 +278,19 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 	struct seqkeeper *keeper;
 	struct windows *windows;
 	char why[1024];
+	int fd;
 
+	if ((fd = listen_control(d)) < 0) /* to give it to a group takes what is given up next */
+		return 1;
 	if (privs_drop() < 0)
 		fatal("cannot give up capabilities");
 	privs_kept(why, sizeof why);
 	log_info("kept: %s", why);
-	if ((keeper = seqkeeper_open(d->o.state_dir, why, sizeof why)) == NULL)
-		fatalx("%s", why);
+	if ((keeper = seqkeeper_open(d->o.state_dir, why, sizeof why)) == NULL) {
+		log_warnx("%s", why);
+		close(fd);
+		return 1;
+	}
 	if ((d->base = event_base_new()) == NULL || bump_new(&d->bump, d->base, no, keeper) < 0)
 		fatal("start");
 	if ((windows = windows_open(d->o.state_dir, NULL, why, sizeof why)) == NULL)
@@ -279,7 +303,7 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 	shim_set_pmtu_age(d->bump.shim, d->o.pmtu_age * UINT64_C(1000));
 	if (watch_signals(d) < 0 || watch_ourselves(d) < 0)
 		fatal("signals");
-	if (open_control(d) < 0)
+	if (open_control(d, fd) < 0)
 		return 1;
 	if (rundir_pid(d->run) < 0)
 		log_warn("pid file");

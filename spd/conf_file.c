@@ -30,6 +30,18 @@ keep_name(struct parser *p, const char *name)
 	return file[c->nfiles++];
 }
 
+char *
+conf_file_beside(const struct conf_file *f, const char *path)
+{
+	const char *slash = f != NULL ? strrchr(f->name, '/') : NULL;
+	char *full;
+
+	if (path[0] == '/' || slash == NULL)
+		return strdup(path);
+	return asprintf(&full, "%.*s/%s", (int)(slash - f->name), f->name, path) == -1 ? NULL
+										       : full;
+}
+
 struct conf_file *
 conf_file_named(struct parser *p, const char *name)
 {
@@ -217,18 +229,25 @@ conf_file_secret(
 {
 	/* Two keys of SECRET_MAX octets in hexadecimal, "0x" twice, a colon, a line end. */
 	static const size_t max = 2 * (2 * SECRET_MAX + 2) + 3;
+	char *full = conf_file_beside(t->from, path);
 	const char *why;
 	struct stat st;
+	int rc = -1;
 
-	if (slurp(p, path, t, false, max, text, len, &st) == -1)
-		return -1;
+	if (full == NULL)
+		return conf_nomem(p);
+	if (slurp(p, full, t, false, max, text, len, &st) == -1)
+		goto out;
 	why = p->o->any_owner ? NULL : unsafe(&st);
 	if (why != NULL) {
-		file_error(p, t, path, why);
+		file_error(p, t, full, why);
 		conf_file_drop(*text, *len);
-		return -1;
+		goto out;
 	}
 	while (*len > 0 && strchr(" \t\r\n", (*text)[*len - 1]) != NULL)
 		(*text)[--*len] = '\0';
-	return 0;
+	rc = 0;
+out:
+	conf_file_drop(full, strlen(full)); /* the path may be a key */
+	return rc;
 }

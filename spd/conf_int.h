@@ -83,6 +83,8 @@ struct parser {
 struct conf_file *conf_file_read(struct parser *p, const char *path, const struct token *at,
     bool main, char **text, size_t *len);
 void conf_file_drop(char *text, size_t len);
+/** conf_file_beside(f, path): a new string: ${path}, seen from the folder of ${f} where it is relative.  NULL: out of memory. */
+char *conf_file_beside(const struct conf_file *f, const char *path);
 /** conf_file_named(p, name): a record for text that is in no file.  NULL: reported. */
 struct conf_file *conf_file_named(struct parser *p, const char *name);
 /** conf_file_key(p, t): a key is (in) token ${t}: may it be?  0; -1 reported. */

@@ -191,19 +191,6 @@ assignment(struct parser *p)
 	return rc;
 }
 
-/* A path in an include is seen from the file that holds it. */
-static char *
-beside(const struct conf_file *f, const char *path)
-{
-	const char *slash = strrchr(f->name, '/');
-	char *full;
-
-	if (path[0] == '/' || slash == NULL)
-		return strdup(path);
-	return asprintf(&full, "%.*s/%s", (int)(slash - f->name), f->name, path) == -1 ? NULL
-										       : full;
-}
-
 static int
 include_one(struct parser *p, const struct token *t, const char *path)
 {
@@ -239,7 +226,7 @@ include(struct parser *p)
 	if (p->depth >= CONF_INCLUDE_MAX)
 		return conf_error(
 		    p, t, NULL, "files include files more than %u deep", CONF_INCLUDE_MAX);
-	if ((path = beside(t->from, token_text(p, t))) == NULL)
+	if ((path = conf_file_beside(t->from, token_text(p, t))) == NULL)
 		return conf_nomem(p);
 	at = *t; /* the statement's tokens end when the file's first line is read */
 	if (strpbrk(path, "*?[") == NULL) {
@@ -270,8 +257,8 @@ builtin_item(struct parser *p, const struct token *t, void *arg)
 	int b = builtin_number(token_text(p, t));
 
 	if (b == -1)
-		return conf_error(
-		    p, t, "arp, nonip, nd, mld, dhcp, dhcp6 or icmp", "no built-in rule has this name");
+		return conf_error(p, t, "arp, nonip, nd, mld, dhcp, dhcp6 or icmp",
+		    "no built-in rule has this name");
 	want[b] = true;
 	return 0;
 }

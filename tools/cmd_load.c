@@ -26,7 +26,10 @@ struct canon {
 static int
 canon_make(struct canon *k, const struct conf *c)
 {
-	FILE *out = wipebuf_open(&k->text);
+	/* as much as most statements need, so that a large text is not moved again and again */
+	FILE *out = wipebuf_room(&k->text, 128 * (c->nsas + c->nrules)) == 0
+			? wipebuf_open(&k->text)
+			: NULL;
 
 	k->at = calloc(c->nsas + c->nrules + BUILTIN_MAX, sizeof *k->at);
 	if (!out || !k->at) {

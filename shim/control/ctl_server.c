@@ -233,6 +233,27 @@ on_read(evutil_socket_t fd, short what, void *arg)
 		serve(c);
 }
 
+/* Is the peer at ${fd} in ${group}, by its main group or by another one it has now? */
+static bool
+member(int fd, const struct ucred *cred, gid_t group)
+{
+	gid_t some[64], *all = some;
+	socklen_t len = sizeof some;
+	bool yes = cred->gid == group;
+	int rc;
+
+	if (yes)
+		return true;
+	rc = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &len);
+	if (rc < 0 && errno == ERANGE && (all = malloc(len)) != NULL)
+		rc = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &len);
+	for (size_t i = 0; rc == 0 && i < len / sizeof *all && !yes; i++)
+		yes = all[i] == group;
+	if (all != some)
+		free(all);
+	return yes;
+}
+
 static void
 on_accept(evutil_socket_t fd, short what, void *arg)
 {
@@ -262,7 +283,8 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 		client_free(c);
 		return;
 	}
-	if (c->uid != 0 && c->uid != geteuid())
+	if (c->uid != 0 && c->uid != geteuid() &&
+	    !(s->env.shared && member(peer, &cred, s->env.group)))
 		refuse(c, "{\"status\":3,\"error\":\"permission denied: only root may\"}");
 	else
 		set_deadline(c, s->env.idle_ms);

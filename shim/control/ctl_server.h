@@ -1,7 +1,7 @@
 /*
  * The control socket: who may speak, how much, for how long.  What is said is for the handler.
  *
- * Only root (or who runs us) is heard (SO_PEERCRED).  Everything is bounded: clients, octets of all requests together, seconds until a
+ * Only root (or who runs us) is heard, and members of one group where that is wished (SO_PEERCRED, SO_PEERGROUPS).  Everything is bounded: clients, octets of all requests together, seconds until a
  * request is complete and until a reply is taken, and what a monitor that does not read may pile up.
  */
 #ifndef BITS_CTL_SERVER_H
@@ -12,9 +12,10 @@
 #include <sys/types.h>
 #include "wipebuf.h"
 
-#define CTL_SERVER_CLIENTS  64
-#define CTL_SERVER_IDLE_MS  10000
-#define CTL_SERVER_MONITOR  (256u << 10) /* octets a monitor may leave unread; then events are lost, and said to be */
+#define CTL_SERVER_CLIENTS 64
+#define CTL_SERVER_IDLE_MS 10000
+#define CTL_SERVER_MONITOR                                                                         \
+	(256u << 10) /* octets a monitor may leave unread; then events are lost, and said to be */
 
 /* Opaque types. */
 struct ctl_server;
@@ -22,8 +23,10 @@ struct event_base;
 
 struct ctl_server_env {
 	struct event_base *base;
-	int fd;              /* listening; taken over */
-	unsigned idle_ms;    /* 0: CTL_SERVER_IDLE_MS */
+	int fd;		  /* listening; taken over */
+	unsigned idle_ms; /* 0: CTL_SERVER_IDLE_MS */
+	bool shared;	  /* members of ${group} are heard, too */
+	gid_t group;
 	/* One request's ${body} from a peer of ${uid}: writes the reply's body.  true: the peer wants to be told events from now on. */
 	bool (*handle)(void *ctx, uid_t uid, const char *body, size_t len, struct wipebuf *reply);
 	void *ctx;

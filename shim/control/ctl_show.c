@@ -34,10 +34,11 @@ used(const uint64_t *packets, const uint64_t *octets, const uint64_t *last, uint
 
 /* The statement that lies in ${text}, without its newline; ${text} is empty afterwards. */
 static json_t *
-statement(struct wipebuf *text)
+statement(FILE *out, struct wipebuf *text)
 {
 	json_t *j;
 
+	fflush(out);
 	if (text->len && text->text[text->len - 1] == '\n')
 		text->len--;
 	j = json_stringn(text->len ? text->text : "", text->len);
@@ -67,7 +68,7 @@ rule(const struct policy *p, size_t place, FILE *out, struct wipebuf *text, uint
 
 	conf_print_rule(p, out);
 	json_object_set_new(j, "place", number(place));
-	json_object_set_new(j, "text", statement(text));
+	json_object_set_new(j, "text", statement(out, text));
 	json_object_set_new(j, "type", json_string(flow_type_name(p->type)));
 	json_object_set_new(j, "action", json_string(action_name(p->action)));
 	json_object_set_new(j, "dir", json_string(dirs[p->dirs & 3]));
@@ -115,9 +116,10 @@ show_flows(struct ctl_ask *a, FILE *out, struct wipebuf *text)
 		enum builtin_set set = spd_builtin(spd, b);
 
 		conf_print_builtin(b, set, out);
-		json_array_append_new(builtins,
-		    json_pack("{s:s, s:s, s:s, s:o}", "name", builtin_name(b), "set",
-			builtin_set_name(set), "what", builtin_text(b), "text", statement(text)));
+		json_array_append_new(
+		    builtins, json_pack("{s:s, s:s, s:s, s:o}", "name", builtin_name(b), "set",
+				  builtin_set_name(set), "what", builtin_text(b), "text",
+				  statement(out, text)));
 	}
 	for (size_t i = 0; i < spd_count(spd); i++)
 		json_array_append_new(flows, rule(spd_at(spd, i), i, out, text, now));
@@ -186,7 +188,7 @@ traffic(const struct sa_selector *sel, FILE *out, struct wipebuf *text)
 {
 	conf_print_for(sel, out);
 	fputc('\n', out); /* statement() takes it off */
-	return statement(text);
+	return statement(out, text);
 }
 
 static json_t *
@@ -198,7 +200,7 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint32_t
 
 	conf_print_sa(&sa->p, keys, out);
 	snprintf(spi, sizeof spi, "0x%08x", sa->spi);
-	json_object_set_new(j, "text", statement(text));
+	json_object_set_new(j, "text", statement(out, text));
 	json_object_set_new(j, "proto", json_string(sa->p.proto == IPSEC_AH ? "ah" : "esp"));
 	json_object_set_new(
 	    j, "mode", json_string(sa->p.mode == MODE_TUNNEL ? "tunnel" : "transport"));

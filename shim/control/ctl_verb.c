@@ -28,6 +28,27 @@ static const struct {
     {"version", ctl_life_version},
 };
 
+json_t *
+ctl_verb_text(const char *s)
+{
+	json_t *j = json_string(s);
+	size_t n = strlen(s), k = 0;
+	char *escaped;
+
+	if (j != NULL || (escaped = malloc(4 * n + 1)) == NULL)
+		return j;
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)s[i] < 0x80)
+			escaped[k++] = s[i];
+		else
+			k += (size_t)sprintf(escaped + k, "\\x%02x", (unsigned char)s[i]);
+	}
+	escaped[k] = '\0';
+	j = json_string(escaped);
+	free(escaped);
+	return j;
+}
+
 int
 ctl_verb_error(struct ctl_ask *a, const char *fmt, ...)
 {
@@ -37,7 +58,7 @@ ctl_verb_error(struct ctl_ask *a, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	json_object_set_new(a->reply, "error", json_string(text));
+	json_object_set_new(a->reply, "error", ctl_verb_text(text));
 	return 1;
 }
 
@@ -68,8 +89,9 @@ add_diags(struct ctl_ask *a)
 		const struct diag *d = &a->diags.d[i];
 
 		json_array_append_new(list,
-		    json_pack("{s:s?, s:i, s:i, s:b, s:s?}", "file", d->file, "line", (int)d->line,
-			"col", (int)d->col, "warning", (int)d->warning, "text", d->text));
+		    json_pack("{s:o, s:i, s:i, s:b, s:o}", "file",
+			ctl_verb_text(d->file ? d->file : "?"), "line", (int)d->line, "col",
+			(int)d->col, "warning", (int)d->warning, "text", ctl_verb_text(d->text)));
 	}
 	json_object_set_new(a->reply, "diags", list);
 }

@@ -22,9 +22,9 @@ struct ctl_ask {
 	struct bump *b;
 	uid_t uid;
 	json_t *req;
-	json_t *reply;        /* the verb adds to it */
-	struct diags diags;   /* go into the reply */
-	bool monitor;         /* the peer shall be told events from now on */
+	json_t *reply;	    /* the verb adds to it */
+	struct diags diags; /* go into the reply */
+	bool monitor;	    /* the peer shall be told events from now on */
 };
 
 /** ctl_verb_handle(b, uid, body, len, reply): for ctl_server_env.handle: one request of any content; ${b} is a struct bump. */
@@ -32,6 +32,9 @@ bool ctl_verb_handle(void *b, uid_t uid, const char *body, size_t len, struct wi
 
 /** ctl_verb_error(a, fmt): sets "error"; returns 1, so that a verb can return it. */
 int ctl_verb_error(struct ctl_ask *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** ctl_verb_text(s): a JSON string of ${s}; octets of what is no UTF-8 as \\xNN, so that a message is never lost.  NULL: no memory. */
+json_t *ctl_verb_text(const char *s);
 
 /** ctl_verb_string(a, key): a string of the request, NULL: it has none.  ctl_verb_number(a, key, n): 0; -1: none, or below 0. */
 const char *ctl_verb_string(const struct ctl_ask *a, const char *key);

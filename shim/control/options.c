@@ -1,4 +1,6 @@
 #include <getopt.h>
+#include <grp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@ enum {
 	OPT_DISSOLVE,
 	OPT_GUARD,
 	OPT_DEBUG,
+	OPT_GROUP,
 	OPT_PMTU_AGE,
 	OPT_VERSION
 };
@@ -43,6 +46,7 @@ static const struct option longs[] = {
     {"dissolve", no_argument, NULL, OPT_DISSOLVE},
     {"guard-in-place", no_argument, NULL, OPT_GUARD},
     {"debug", required_argument, NULL, OPT_DEBUG},
+    {"group", required_argument, NULL, OPT_GROUP},
     {"pmtu-age", required_argument, NULL, OPT_PMTU_AGE},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -72,6 +76,8 @@ static const char help[] =
     "      --dissolve           give the NIC of a bitsd that is gone back to the host, and exit\n"
     "      --guard-in-place     do not move the NIC, guard it where it is\n"
     "      --pmtu-age SECONDS   how long a path MTU that a router told is believed (default 600)\n"
+    "      --group NAME         members of this group may use the control socket, too (default: "
+    "only root)\n"
     "      --debug TOPICS       debug lines of these topics: ctl, nic, shim, all\n"
     "      --version            print the version\n"
     "  -h, --help               this text\n"
@@ -93,6 +99,21 @@ refuse(const char *what)
 {
 	fprintf(stderr, "bitsd: %s\n", what);
 	exit(1);
+}
+
+/* A group's name, or its number. */
+static gid_t
+group(const char *name)
+{
+	struct group *g = getgrnam(name);
+	char *end;
+	unsigned long n = strtoul(name, &end, 10);
+
+	if (g)
+		return g->gr_gid;
+	if (strspn(name, "0123456789") == 0 || *end || n == 0 || n >= UINT32_MAX)
+		usage("--group: no group of that name: ", name);
+	return (gid_t)n;
 }
 
 static void
@@ -149,6 +170,10 @@ long_option(struct options *o, int c, const char *arg)
 		if (strspn(arg, "0123456789") != strlen(arg) || strlen(arg) > 6 || atoi(arg) < 1)
 			usage("--pmtu-age takes seconds, 1 to 999999, not ", arg);
 		o->pmtu_age = (unsigned)atoi(arg);
+		break;
+	case OPT_GROUP:
+		o->group = group(arg);
+		o->shared = true;
 		break;
 	case OPT_VERSION:
 		printf("bitsd %s\n", BITS_VERSION);

@@ -5,22 +5,25 @@
 #define BITS_OPTIONS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct options {
 	const char *nic;
 	const char *file;
-	bool file_said;        /* else it is the default, and may be missing */
+	bool file_said; /* else it is the default, and may be missing */
 	bool foreground;
-	bool check;            /* -n */
+	bool check; /* -n */
 	bool restore;
 	bool dissolve;
 	int verbose;
-	const char *debug;     /* tokens */
+	const char *debug; /* tokens */
 	const char *run_dir, *state_dir, *netns, *socket;
-	const char *crypto;    /* "auto", "openssl", "ipsec-mb" */
+	const char *crypto; /* "auto", "openssl", "ipsec-mb" */
 	bool no_offload;
-	bool stay;             /* --guard-in-place */
-	unsigned pmtu_age;     /* s; 0: the default */
+	bool stay;   /* --guard-in-place */
+	bool shared; /* --group: members of it may use the control socket */
+	gid_t group;
+	unsigned pmtu_age; /* s; 0: the default */
 };
 
 /** options_absolute(path): ${path}, or a copy seen from the root that lives as long as the process: a daemon leaves the directory it was

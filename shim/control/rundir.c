@@ -57,7 +57,8 @@ rundir_dir(const char *path, char *why, size_t cap)
 		    (unsigned)st.st_uid);
 		goto err;
 	}
-	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0) {
+	/* to pass through it is what --group may have given another bitsd's clients; what lies in it is nobody's */
+	if ((st.st_mode & 067) && fchmod(fd, 0700) < 0) {
 		snprintf(why, cap, "directory %s is open to others: %s", path, strerror(errno));
 		goto err;
 	}
@@ -246,6 +247,25 @@ rundir_heard(const struct rundir *r)
 	struct stat st;
 
 	return lstat(r->sock, &st) == 0 || errno != ENOENT;
+}
+
+int
+rundir_share(struct rundir *r, gid_t group, char *why, size_t cap)
+{
+	struct stat dir, sock;
+
+	/* A socket that is made again, when giving things away is a privilege given up, gets the group from its directory. */
+	if (fstat(r->dirfd, &dir) < 0 ||
+	    (dir.st_gid != group && fchown(r->dirfd, (uid_t)-1, group) < 0) ||
+	    ((dir.st_mode & 07777) != 02710 && fchmod(r->dirfd, 02710) < 0) ||
+	    lstat(r->sock, &sock) < 0 ||
+	    (sock.st_gid != group && chown(r->sock, (uid_t)-1, group) < 0) ||
+	    chmod(r->sock, 0660) < 0) {
+		snprintf(why, cap, "control socket %s cannot be given to group %lu: %s", r->sock,
+		    (unsigned long)group, strerror(errno));
+		return -1;
+	}
+	return 0;
 }
 
 void

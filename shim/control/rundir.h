@@ -33,6 +33,10 @@ int rundir_listen(struct rundir *r, const char *path, char *why, size_t cap);
 /** rundir_heard(r): is there still something where the control socket was made? */
 bool rundir_heard(const struct rundir *r);
 
+/** rundir_share(r, group, why, cap): lets members of ${group} connect to the socket that is listened at: it becomes 0660, and the
+ * directory lets them through and hands its group down (02710), no more.  0, or -1 and ${why}. */
+int rundir_share(struct rundir *r, gid_t group, char *why, size_t cap);
+
 /** rundir_close(r): removes socket and pid file, gives the lock up.  NULL is fine. */
 void rundir_close(struct rundir *r);
 

@@ -42,19 +42,40 @@ wipebuf_add(struct wipebuf *b, const void *octets, size_t n)
 	return 0;
 }
 
+/* What a stream writes through; its octets are wiped, too. */
+struct stream {
+	struct wipebuf *to;
+	char buffer[16384];
+};
+
 static ssize_t
 append(void *cookie, const char *octets, size_t n)
 {
-	return wipebuf_add(cookie, octets, n) < 0 ? 0 : (ssize_t)n;
+	struct stream *s = cookie;
+
+	return wipebuf_add(s->to, octets, n) < 0 ? 0 : (ssize_t)n;
+}
+
+static int
+finish(void *cookie)
+{
+	wipebuf_release(cookie);
+	return 0;
 }
 
 FILE *
 wipebuf_open(struct wipebuf *b)
 {
-	FILE *f = fopencookie(b, "w", (cookie_io_functions_t){.write = append});
+	static const cookie_io_functions_t io = {.write = append, .close = finish};
+	struct stream *s = malloc(sizeof *s);
+	FILE *f = s ? fopencookie(s, "w", io) : NULL;
 
-	if (f)
-		setvbuf(f, NULL, _IONBF, 0);
+	if (!f) {
+		free(s);
+		return NULL;
+	}
+	s->to = b;
+	setvbuf(f, s->buffer, _IOFBF, sizeof s->buffer);
 	return f;
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 struct wipebuf {
-	char *text;      /* NUL behind the last octet once something was added */
+	char *text; /* NUL behind the last octet once something was added */
 	size_t len, cap;
 };
 
@@ -19,8 +19,8 @@ int wipebuf_add(struct wipebuf *b, const void *octets, size_t n);
 /** wipebuf_room(b, n): makes room for ${n} more octets behind text + len; 0, or -1 and ENOMEM. */
 int wipebuf_room(struct wipebuf *b, size_t n);
 
-/** wipebuf_open(b): a stream whose output is appended to ${b} (also its stdio buffer holds nothing back); fclose() it before ${b}
- * is read.  NULL and errno. */
+/** wipebuf_open(b): a stream whose output is appended to ${b}; fflush() or fclose() it before ${b} is read.  Its buffer is wiped when it
+ * is closed.  NULL and errno. */
 FILE *wipebuf_open(struct wipebuf *b);
 
 /** wipebuf_free(b): wipes, frees, and makes it empty. */

@@ -53,6 +53,12 @@ for args in "-s flow" "-s sa" "-s a" "-s d" "-s nic --json" "-F" "-F sa" "-m" "-
 	status 3 "$ctl" -S "$tmp/none" $args
 done
 
+# a key file is seen from the file that names it
+echo "0x$mark" >"$tmp/k"
+echo 'esp transport from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc aes-128-gcm enckey file "k"' >"$tmp/relative"
+(cd / && status 0 "$ctl" -n -f "$tmp/relative"; exit $bad) || bad=1
+(cd "$tmp" && status 0 "$ctl" -n -f relative && status 0 "$ctl" -n -f ./relative; exit $bad) || bad=1
+
 # what is printed is what was read; keys are printed with -k only
 "$ctl" -n -v -k -f "$tmp/good" >"$tmp/one" && "$ctl" -n -v -k -f - <"$tmp/one" >"$tmp/two" && cmp -s "$tmp/one" "$tmp/two" ||
 	{ echo "FAIL: what -nv prints is not read as the same"; bad=1; }

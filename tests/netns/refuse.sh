@@ -118,6 +118,33 @@ chmod 755 "$tmp" "$tmp/a" "$tmp/a/run" 2>/dev/null || :
 refused 3 '.' setpriv --reuid=65534 --regid=65534 --clear-groups "$IPSECCTL" -S "$(sock a)" -s flow
 [ "$(stat -c %a "$(sock a)")" = 600 ] || fail "the socket's mode is $(stat -c %a "$(sock a)")"
 ok "the socket is 0600"
+
+say "with a group's permission"
+refused 2 'no group' "$BITSD" -i eth0 --group nosuchgroup
+stop a
+start a eth0 "$tmp/bypass.conf" --group 4242
+cp "$IPSECCTL" "$tmp/ipsecctl" && chmod 755 "$tmp/ipsecctl"
+chmod 711 "$tmp" "$tmp/a"
+as() { who=(setpriv --reuid=65534 --regid="$1" "$2" "$tmp/ipsecctl" -S "$(sock a)"); }
+as 65534 --groups=4243,4242
+"${who[@]}" -s flow >/dev/null || fail "a member of the group is refused"
+refused 3 'only root may see keys' "${who[@]}" -s sa -k
+as 4242 --clear-groups
+"${who[@]}" -s flow >/dev/null || fail "who has the group for his own is refused"
+as 65534 --clear-groups
+refused 3 '.' "${who[@]}" -s flow
+as 65534 --groups=4243,4241
+refused 3 '.' "${who[@]}" -s flow
+[ "$(stat -c %a:%g "$(sock a)") $(stat -c %a:%g "$tmp/a/run")" = "660:4242 2710:4242" ] || fail "modes: $(stat -c %a:%g "$(sock a)" "$tmp/a/run")"
+# a socket that somebody removed is made again as it was
+rm "$(sock a)"
+within 20 test -S "$(sock a)" || fail "the socket is not made again"
+given() { [ "$(stat -c %a:%g "$(sock a)")" = 660:4242 ]; }
+within 5 given || fail "made again: $(stat -c %a:%g "$(sock a)")"
+# who gets at the socket all the same is asked who he is
+chmod 777 "$tmp/a/run" && chmod 666 "$(sock a)"
+refused 3 'permission denied' "${who[@]}" -s flow
+ok "members only, and no keys for them"
 if ls -l /proc/"${pid[bitsd-a]}"/cmdline >/dev/null && tr '\0' ' ' </proc/"${pid[bitsd-a]}"/cmdline | grep -qi "${key[1]#0x}"; then
 	fail "a key stands on the command line"
 fi

@@ -74,8 +74,15 @@ test_wipebuf(void **state)
 	assert_non_null(f);
 	for (int i = 0; i < 1000; i++)
 		assert_true(fprintf(f, "%03d,", i) > 0);
-	assert_int_equal(b.len, 4000); /* at once: no stdio buffer holds any of it back */
-	fclose(f);
+	assert_int_equal(fflush(f), 0);
+	assert_int_equal(b.len, 4000);
+	for (int i = 0; i < 10000; i++) /* more than its buffer holds */
+		assert_true(fprintf(f, "%03d,", i % 1000) > 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(b.len, 44000);
+	assert_memory_equal(b.text + 43996, "999,", 5); /* NUL behind */
+	b.len = 4000;
+	b.text[4000] = '\0';
 	assert_memory_equal(b.text + 3996, "999,", 5); /* NUL behind */
 	assert_int_equal(wipebuf_room(&b, SIZE_MAX / 2), -1);
 	assert_int_equal(b.len, 4000);

@@ -425,11 +425,35 @@ test_drops(void **state)
 	json_decref(j);
 }
 
+static void
+text_that_is_no_utf8(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} row[] = {
+	    {"plain", "plain"},
+	    {"", ""},
+	    {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+	    {"/etc/\xe4.conf", "/etc/\\xe4.conf"},
+	    {"cut \xc3", "cut \\xc3"},
+	    {"\xff\xfe", "\\xff\\xfe"},
+	};
+
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		json_t *j = ctl_verb_text(row[i].in);
+
+		assert_non_null(j);
+		assert_string_equal(json_string_value(j), row[i].out);
+		json_decref(j);
+	}
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(text_that_is_no_utf8),
 	    T(test_nonsense),
 	    T(test_load_and_show),
 	    T(test_an_sa_in_full),
