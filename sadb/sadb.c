@@ -12,12 +12,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "bigmem.h"
 
 #define LINE 64
-#define HUGE (UINT32_C(1) << 21)
 #define WAYS 4 /* entries of a bucket of `in` */
 #define SEED                                                                                       \
 	UINT64_C(                                                                                  \
@@ -110,11 +109,11 @@ out_find(const struct sadb *db, uint32_t end, uint32_t reqid)
 	return &db->out[i];
 }
 
-/* The SA (tagged) of a SPI at an end; 0: none. */
+/* The SA (tagged) of a SPI at an end, looked for from bucket ${b} on, where it belongs; 0: none. */
 static inline uintptr_t
-in_find(const struct sadb *db, uint32_t end, uint32_t spi)
+in_find_at(const struct sadb *db, uint32_t end, uint32_t spi, size_t b)
 {
-	for (size_t b = pair_hash(end, spi, db->in_mask);; b = (b + 1) & db->in_mask) {
+	for (;; b = (b + 1) & db->in_mask) {
 		const struct in_slot *s = &db->in[WAYS * b];
 		uintptr_t found = 0;
 
@@ -125,20 +124,10 @@ in_find(const struct sadb *db, uint32_t end, uint32_t spi)
 	}
 }
 
-/* ${octets} zeroed octets on cache lines; a large table on huge pages where there are any. */
-static void *
-table_new(size_t octets)
+static inline uintptr_t
+in_find(const struct sadb *db, uint32_t end, uint32_t spi)
 {
-	size_t align = octets >= HUGE ? HUGE : LINE;
-	void *t;
-
-	octets = (octets + align - 1) & ~(align - 1);
-	if ((t = aligned_alloc(align, octets)) == NULL)
-		return NULL;
-	if (octets >= HUGE)
-		(void)madvise(t, octets,
-		    MADV_HUGEPAGE); /* saves misses of the TLB; without it all is the same */
-	return memset(t, 0, octets);
+	return in_find_at(db, end, spi, pair_hash(end, spi, db->in_mask));
 }
 
 static size_t
@@ -158,7 +147,7 @@ resize_ends(struct sadb *db, size_t room)
 	struct end_slot *old = db->ends;
 	size_t had = old != NULL ? db->ends_mask + 1 : 0;
 
-	if ((db->ends = table_new(room * sizeof *old)) == NULL) {
+	if ((db->ends = bigmem_new(room * sizeof *old)) == NULL) {
 		db->ends = old;
 		return -1;
 	}
@@ -197,7 +186,7 @@ build_in(struct sadb *db)
 	size_t buckets = power_of_two(db->n / 2 + 1);
 
 	db->in_mask = buckets - 1;
-	if ((db->in = table_new(buckets * LINE)) == NULL)
+	if ((db->in = bigmem_new(buckets * LINE)) == NULL)
 		return -1;
 	for (size_t i = 0; i < db->n; i++) {
 		const struct sa_params *p = &db->sa[i]->p;
@@ -231,7 +220,7 @@ build_out(struct sadb *db)
 	room = power_of_two(2 * runs + 1);
 	runs = 0;
 	db->out_mask = room - 1;
-	db->out = table_new(room * sizeof *db->out);
+	db->out = bigmem_new(room * sizeof *db->out);
 	db->run = calloc(2 * db->n + 1, sizeof *db->run);
 	if (db->out == NULL || db->run == NULL)
 		return -1;
@@ -332,6 +321,27 @@ sadb_sent(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const str
 	struct sa *sa = end != 0 ? (struct sa *)(in_find(db, end, spi) & ~(uintptr_t)1) : NULL;
 
 	return sa != NULL && sa->p.dir != SA_DIR_IN ? sa : NULL;
+}
+
+void
+sadb_in_burst(const struct sadb *db, struct sadb_ask ask[], unsigned n)
+{
+	enum { MANY = 64 };
+	uint32_t end[MANY];
+	size_t at[MANY];
+
+	for (; n > MANY; n -= MANY, ask += MANY)
+		sadb_in_burst(db, ask, MANY);
+	for (unsigned i = 0; i < n; i++) {
+		end[i] = end_id(db, ask[i].proto, ask[i].dst);
+		at[i] = pair_hash(end[i], ask[i].spi, db->in_mask);
+		__builtin_prefetch(&db->in[WAYS * at[i]]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t sa = end[i] != 0 ? in_find_at(db, end[i], ask[i].spi, at[i]) : 0;
+
+		ask[i].sa = (sa & 1) != 0 ? NULL : (struct sa *)sa;
+	}
 }
 
 struct sa *

@@ -29,6 +29,21 @@ struct sa *sadb_at(const struct sadb *db, size_t i); /* in the order given; no r
  */
 struct sa *sadb_in(const struct sadb *db, enum ipsec_proto proto, uint32_t spi, const struct ipaddr *dst);
 
+/* What an inbound packet names, and what was found. */
+struct sadb_ask {
+	enum ipsec_proto proto;
+	uint32_t spi;
+	const struct ipaddr *dst;
+	struct sa *sa;
+};
+
+/**
+ * sadb_in_burst(db, ask, n):
+ * sadb_in() for each of ${n} packets, into its sa: all places are fetched into the processor's caches before the first is read, so that with many
+ * SAs the burst waits for memory once and not for each packet.
+ */
+void sadb_in_burst(const struct sadb *db, struct sadb_ask ask[], unsigned n);
+
 /**
  * sadb_out(db, proto, mode, src, dst, reqid, fits, arg):
  * The SA to send by: the first usable one, in order, with these end points.  ${src} af 0: any source.  ${reqid} 0: any.

@@ -57,18 +57,15 @@ is_ipsec(const struct pkt *p)
 	return p->af && !p->key.opaque && (p->key.proto == IPSEC_ESP || p->key.proto == IPSEC_AH);
 }
 
-/*
- * The SA that the ESP or AH header at offset ${at} names, into sa[0].  ESP in UDP is taken only by an SA that is configured for it, and by nothing
- * else; such an SA takes no other, as with other implementations.
- */
-static void
-inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t at, bool in_udp)
+/* What the ESP or AH header at offset ${at} names, for sadb_in_burst().  False: too short, dropped. */
+static bool
+inbound_ask(struct pkt *p, enum ipsec_proto proto, uint32_t at, struct sadb_ask *ask)
 {
 	const uint8_t *h = pkt_get(p, at, 8);
 
 	if (!h) {
 		p->drop = DROP_RUNT;
-		return;
+		return false;
 	}
 	p->todo =
 	    (struct vnet){0}; /* of the header that goes; what is inside was summed by its sender */
@@ -79,34 +76,38 @@ inbound_find_sa(struct walk *w, struct pkt *p, enum ipsec_proto proto, uint32_t 
 		p->seq = get32(h + 4);
 	else
 		p->seq = (h = pkt_get(p, at, 12)) != NULL ? get32(h + 8) : 0;
-	p->sa[0] = sadb_in(w->gen->sad, proto, p->spi, &p->key.local);
-	if (!p->sa[0] && in_udp)
-		p->drop = DROP_UNKNOWN_SPI;
+	*ask = (struct sadb_ask){.proto = proto, .spi = p->spi, .dst = &p->key.local};
+	return true;
 }
 
-static void
-inbound_find_esp_ah(struct walk *w, struct pkt *p)
+static bool
+inbound_ask_esp_ah(struct pkt *p, struct sadb_ask *ask)
 {
 	reasm_atomic(p);
-	if (p->drop == DROP_NONE)
-		inbound_find_sa(w, p, (enum ipsec_proto)p->key.proto, p->l4, false);
+	return p->drop == DROP_NONE && inbound_ask(p, (enum ipsec_proto)p->key.proto, p->l4, ask);
 }
 
-static void
-inbound_find_udp(struct walk *w, struct pkt *p)
+static bool
+inbound_ask_udp(struct pkt *p, struct sadb_ask *ask)
 {
 	reasm_atomic(p);
-	if (p->drop == DROP_NONE && (p->drop = udpencap_cut(p)) == DROP_NONE)
-		inbound_find_sa(w, p, IPSEC_ESP, p->l4 + 8u, true);
+	return p->drop == DROP_NONE && (p->drop = udpencap_cut(p)) == DROP_NONE &&
+	       inbound_ask(p, IPSEC_ESP, p->l4 + 8u, ask);
 }
 
-/* May ${p} come by the SA that was found?  ESP in UDP stands behind a header more. */
+/*
+ * May ${p} come by the SA that was found, NULL: none?  ESP in UDP stands behind a header more; it is taken only by an SA that is configured for
+ * it, and by nothing else; such an SA takes no other, as with other implementations.
+ */
 static void
-inbound_take_sa(struct pkt *p)
+inbound_take_sa(struct pkt *p, struct sa *sa)
 {
 	bool in_udp = p->ipsec != p->l4;
 
-	if (in_udp != (p->sa[0]->p.encap_dport != 0))
+	p->sa[0] = sa;
+	if (!sa && !in_udp)
+		return;
+	if (!sa || in_udp != (sa->p.encap_dport != 0))
 		p->drop = DROP_UNKNOWN_SPI;
 	else if (p->nchain == POLICY_STEPS_MAX)
 		p->drop = DROP_NESTING;
@@ -121,10 +122,13 @@ inbound_take_sa(struct pkt *p)
 static bool
 inbound_find(struct walk *w, struct burst *b)
 {
+	struct sadb_ask ask[BURST_MAX];
+	struct pkt *of[BURST_MAX];
 	bool any = false, many = ahead_pays(w);
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < b->n; i++) {
-		struct pkt *p = b->p[i];
+		struct pkt *p = of[n] = b->p[i];
 
 		p->sa[0] = NULL;
 		if (p->drop != DROP_NONE)
@@ -132,21 +136,19 @@ inbound_find(struct walk *w, struct burst *b)
 		if (is_ipsec(p) && p->key.frag) /* RFC 4303 3.4.1; only where nothing reassembles */
 			p->drop = DROP_FRAGMENT_IN;
 		else if (is_ipsec(p))
-			inbound_find_esp_ah(w, p);
+			n += inbound_ask_esp_ah(p, &ask[n]);
 		else if (udpencap_is(w, p))
-			inbound_find_udp(w, p);
-		if (many && p->sa[0])
-			ahead_sa(p->sa[0]);
+			n += inbound_ask_udp(p, &ask[n]);
 	}
-	for (unsigned i = 0; i < b->n; i++) {
-		struct pkt *p = b->p[i];
-
-		if (!p->sa[0])
-			continue;
-		inbound_take_sa(p);
-		if (many && p->sa[0])
-			ahead_context(p->sa[0], DIR_IN);
-		any |= p->sa[0] != NULL;
+	sadb_in_burst(w->gen->sad, ask, n);
+	for (unsigned i = 0; many && i < n; i++)
+		if (ask[i].sa)
+			ahead_sa(ask[i].sa);
+	for (unsigned i = 0; i < n; i++) {
+		inbound_take_sa(of[i], ask[i].sa);
+		if (many && of[i]->sa[0])
+			ahead_context(of[i]->sa[0], DIR_IN);
+		any |= of[i]->sa[0] != NULL;
 	}
 	for (unsigned i = 0; many && i < b->n; i++)
 		if (b->p[i]->sa[0])

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include "bigmem.h"
 #include "spd.h"
 #include "spd_index.h"
 
@@ -20,7 +21,7 @@ spd_new(struct policy *const *rules, size_t n, const enum builtin_set builtins[B
 
 	if (spd == NULL)
 		return NULL;
-	spd->rule = calloc(n ? n : 1, sizeof(struct policy *));
+	spd->rule = bigmem_new(n * sizeof(struct policy *));
 	if (spd->rule == NULL)
 		goto err;
 	for (spd->n = 0; spd->n < n; spd->n++) {

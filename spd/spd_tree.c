@@ -1,11 +1,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bigmem.h"
 #include "spd_cut.h"
 #include "spd_tree.h"
 
-#define DEPTH_MAX  32
-#define CACHE_LINE 64
+#define DEPTH_MAX 32
 
 struct build {
 	struct tree *t;
@@ -238,12 +238,11 @@ node_build(struct build *b, size_t at, uint32_t *ids, size_t n, const struct box
 	return children_build(b, at, ids, n, space, &c, depth, budget);
 }
 
-/* Into a piece of memory of the right size that begins on a cache line. */
+/* Into a piece of memory of the right size, on cache lines. */
 static int
 settle(struct tree *t)
 {
-	size_t octets = (t->nodes * sizeof *t->node + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-	struct tree_node *node = aligned_alloc(CACHE_LINE, octets);
+	struct tree_node *node = bigmem_new(t->nodes * sizeof *t->node);
 
 	if (node == NULL)
 		return -1;

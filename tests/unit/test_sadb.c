@@ -253,7 +253,8 @@ against_a_plain_search(void **state)
 					out = s[i];
 			}
 			assert_ptr_equal(sadb_in(db, proto, spi, &dst), in);
-			assert_ptr_equal(sadb_out(db, proto, mode, &src, &dst, reqid, NULL, NULL), out);
+			assert_ptr_equal(
+			    sadb_out(db, proto, mode, &src, &dst, reqid, NULL, NULL), out);
 		}
 		sadb_free(db);
 	}
@@ -293,6 +294,39 @@ cost(const struct sadb *db, size_t n)
 	return best / LOOKUPS * 1e9;
 }
 
+/* A burst finds what one lookup after the other finds: known ones, SPIs and destinations nobody has, SAs that only send. */
+static void
+bursts(void **state)
+{
+	enum { N = 500, ASKED = 300 };
+	struct ipaddr dst[3] = {v4(0x0a000001), v4(0x0a000002), v6(1)};
+	static struct sa *s[N];
+	struct sadb_ask ask[ASKED];
+	size_t found = 0;
+	struct sadb *db;
+
+	for (uint32_t i = 0; i < N; i++)
+		s[i] = bare(i % 3 ? IPSEC_ESP : IPSEC_AH, 0x1000 + i, v4(9), dst[i % 2],
+		    i % 5 ? SA_DIR_IN : SA_DIR_OUT, 0);
+	db = take(s, N);
+	assert_non_null(db);
+	for (unsigned n = 0; n <= ASKED; n = n < 3 ? n + 1 : n + 33) {
+		for (unsigned i = 0; i < n; i++)
+			ask[i] = (struct sadb_ask){.proto = random() % 3 ? IPSEC_ESP : IPSEC_AH,
+			    .spi = 0x0f80 + (uint32_t)random() % (N + 256),
+			    .dst = &dst[random() % 3],
+			    .sa = s[0]};
+		sadb_in_burst(db, ask, n);
+		for (unsigned i = 0; i < n; i++) {
+			assert_ptr_equal(
+			    ask[i].sa, sadb_in(db, ask[i].proto, ask[i].spi, ask[i].dst));
+			found += ask[i].sa != NULL;
+		}
+	}
+	assert_true(found > 50);
+	sadb_free(db);
+}
+
 /* 100,000 SAs in each shape that a table may dislike: built in time, and all found. */
 static void
 many(void **state)
@@ -329,8 +363,8 @@ many(void **state)
 			for (size_t i = 0; i < n; i++) {
 				const struct sa_params *p = &s[i]->p;
 				struct sa *in = sadb_in(db, p->proto, p->spi, &p->dst);
-				struct sa *out =
-				    sadb_out(db, p->proto, p->mode, &p->src, &p->dst, p->reqid, NULL, NULL);
+				struct sa *out = sadb_out(
+				    db, p->proto, p->mode, &p->src, &p->dst, p->reqid, NULL, NULL);
 
 				assert_ptr_equal(in, shape == 2 ? NULL : s[i]);
 				if (shape == 1 || shape == 2)
@@ -360,6 +394,7 @@ main(void)
 	    cmocka_unit_test(outbound_first_usable_in_order),
 	    cmocka_unit_test(encapsulation_ports),
 	    cmocka_unit_test(against_a_plain_search),
+	    cmocka_unit_test(bursts),
 	    cmocka_unit_test(many),
 	};
 
