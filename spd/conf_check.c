@@ -7,9 +7,9 @@
 #include "conf_int.h"
 #include "spd.h"
 
-#define SHADOW_RULES  10000    /* above that many rules nobody is told of shadowed ones */
-#define SHADOW_BUDGET 5000000L /* selector comparisons that the search may cost at most */
-#define WARNINGS_MAX  50       /* of one kind */
+#define SHADOW_BUDGET                                                                              \
+	5000000L /* selector comparisons with one rule after the other, at most; the index is asked then */
+#define WARNINGS_MAX 50 /* of one kind */
 
 static const struct conf_at nowhere = {"-", 0, 0};
 
@@ -177,8 +177,14 @@ corner(const struct policy *p, struct flowkey *k)
 	k->rport = s->rmatch == MATCH_RANGE ? s->rport.lo : 0;
 }
 
+static bool
+covers(const struct policy *outer, const struct policy *inner)
+{
+	return (inner->dirs & ~outer->dirs) == 0 && selector_covers(&outer->sel, &inner->sel);
+}
+
 /* The number of a rule before ${i} that covers it wholly, or -1.  The rule that takes ${i}'s corner is the one to look at:
- * where it is ${i} itself, nothing shadows it. */
+ * where it is ${i} itself, nothing shadows it.  Where it is another that does not cover all of ${i}, a later one may. */
 static long
 shadow(const struct conf *c, const struct spd *spd, size_t i, long *budget)
 {
@@ -187,11 +193,14 @@ shadow(const struct conf *c, const struct spd *spd, size_t i, long *budget)
 	size_t j;
 
 	corner(inner, &k);
-	if (spd_lookup(spd, &k, &j) == NULL)
+	if (spd_lookup(spd, &k, &j) == NULL || j >= i)
 		return -1;
-	for (; j < i && --*budget > 0; j++)
-		if ((inner->dirs & ~c->rule[j]->dirs) == 0 &&
-		    selector_covers(&c->rule[j]->sel, &inner->sel))
+	if (covers(c->rule[j], inner))
+		return (long)j;
+	if ((long)(i - j) > *budget)
+		return spd_shadowed(spd, i);
+	for (*budget -= (long)(i - j); ++j < i;)
+		if (covers(c->rule[j], inner))
 			return (long)j;
 	return -1;
 }
@@ -204,8 +213,7 @@ check_shadows(const struct conf *c, struct diags *ds)
 	unsigned said = 0;
 	struct spd *spd;
 
-	if (c->nrules < 2 || c->nrules > SHADOW_RULES ||
-	    (spd = spd_new(c->rule, c->nrules, c->builtin)) == NULL)
+	if (c->nrules < 2 || (spd = spd_new(c->rule, c->nrules, c->builtin)) == NULL)
 		return;
 	for (size_t i = 1; i < c->nrules && said < WARNINGS_MAX; i++) {
 		const struct conf_at *at = rule_at(c, i), *by;
@@ -265,7 +273,8 @@ served(const struct sa_params **v, size_t n, const struct policy *p, const struc
 	for (; lo < n && (dst.lo.af == 0 || ipaddr_cmp(&v[lo]->dst, &dst.hi) <= 0); lo++) {
 		const struct sa_params *sa = v[lo];
 
-		if ((sa->sel != NULL || p->pfp == 0) && sa->proto == t->proto && (t->mode == MODE_ANY || sa->mode == t->mode) &&
+		if ((sa->sel != NULL || p->pfp == 0) && sa->proto == t->proto &&
+		    (t->mode == MODE_ANY || sa->mode == t->mode) &&
 		    (t->reqid == 0 || t->reqid == sa->reqid) && iprange_has(&src, &sa->src) &&
 		    sa->dir != (dir == DIR_OUT ? SA_DIR_IN : SA_DIR_OUT))
 			return true;

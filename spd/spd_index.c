@@ -20,14 +20,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bigmem.h"
 #include "spd_index.h"
 #include "spd_tree.h"
 
-#define TREES_MAX  6 /* per family */
-#define REFERENCES 8 /* a tree may hold that many per rule of the family, about */
-#define WIDE_CELLS 8 /* a rule that touches more cells of a tree's first cut is set aside */
-#define FAMILIES   2 /* IPv4, IPv6 */
-#define CACHE_LINE 64
+#define TREES_MAX    6 /* per family */
+#define REFERENCES   8 /* a tree may hold that many per rule of the family, about */
+#define WIDE_CELLS   8 /* a rule that touches more cells of a tree's first cut is set aside */
+#define FAMILIES     2 /* IPv4, IPv6 */
+#define CACHE_LINE   64
+#define COVERING_MAX 256 /* rules of a leaf that the search for a covering one looks at */
 
 typedef unsigned __int128 u128;
 
@@ -301,7 +303,7 @@ family_build(struct spd_index *x, int which)
 		if (spd_box_of(&boxes[i].box, x->rules[i], family_af(which), &boxes[i].exact))
 			ids[n++] = (uint32_t)i;
 	if (n) {
-		if ((f->records = aligned_alloc(CACHE_LINE, records_size(x, which))) == NULL)
+		if ((f->records = bigmem_new(records_size(x, which))) == NULL)
 			goto out;
 		for (size_t i = 0; i < n; i++)
 			record_make(f, which, ids[i], x->rules[ids[i]], &boxes[ids[i]]);
@@ -453,7 +455,7 @@ spd_index_find(const struct spd_index *x, const struct flowkey *k)
 /*
  * A rule that covers rule ${i} holds each of its corners.  At the upper one ports, protocol and VLAN read "any" where the rule
  * says so, which few others hold; those are compared.  Overlooked is a rule that lies hidden there behind another one which
- * does not cover all of rule ${i}.
+ * does not cover all of rule ${i}, or far down a long leaf.
  */
 size_t
 spd_index_covering(const struct spd_index *x, size_t i)
@@ -475,12 +477,13 @@ spd_index_covering(const struct spd_index *x, size_t i)
 			uint32_t n;
 			const uint32_t *box = tree_leaf_boxes(&f->tree[t], leaf, &n);
 
-			for (uint32_t j = 0; j < n; j++) {
+			for (uint32_t j = 0; j < n && j < COVERING_MAX; j++) {
 				size_t place = box[j];
 				const struct policy *outer = x->rules[place];
 
-				if (place < i && place < first &&
-				    (inner->dirs & ~outer->dirs) == 0 &&
+				if (place >= i || place >= first)
+					break;
+				if ((inner->dirs & ~outer->dirs) == 0 &&
 				    selector_covers(&outer->sel, &inner->sel))
 					first = place;
 			}

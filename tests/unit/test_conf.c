@@ -829,6 +829,47 @@ test_check_without_places(void **state)
 	diags_free(&ds);
 }
 
+/* Rules that never decide are told of among any number of others, and no other is. */
+static void
+test_shadows_of_many(void **state)
+{
+	enum { N = 30000 };
+	struct conf_opts o = {.any_owner = true, .no_files = true};
+	char *text = malloc((N + 20) * 100), *at = text;
+	struct diags ds = {0};
+	struct conf c;
+
+	at += sprintf(at, "flow from any to 192.0.2.0/24 type bypass\n"
+			  "flow proto tcp from 10.0.0.0/8 to 198.51.100.0/24 port 1-9 type deny\n"
+			  "flow proto tcp from 10.0.0.0/8 to 198.51.100.0/23 type bypass\n");
+	for (unsigned i = 0; i < N; i++)
+		at += sprintf(at,
+		    "flow proto udp from 10.%u.%u.1-10.%u.%u.9 to 10.%u.0.0/16 port %u type "
+		    "bypass\n",
+		    i >> 8, i & 255, i >> 8, i & 255, i & 255, 1 + i);
+	at += sprintf(at, "flow from 10.7.7.1 to 192.0.2.9 type deny\n"
+			  "flow from 10.7.7.1 to 192.0.3.9 type deny\n"
+			  "flow proto tcp from 10.1.0.0/16 to 198.51.100.0/24 type deny\n"
+			  "flow proto udp from 10.3.9.2 to 10.9.1.1 port 778 type deny\n"
+			  "flow proto udp from 10.3.9.2 to 10.9.1.1 port 777 type deny\n");
+	conf_init(&c);
+	assert_int_equal(conf_parse_text("many", text, (size_t)(at - text), &o, &c, &ds), 0);
+	assert_int_equal(conf_check(&c, &ds), 0);
+	assert_int_equal(ds.n, 3);
+	assert_int_equal(ds.d[0].line, N + 4);
+	assert_string_equal(ds.d[0].text,
+	    "this rule never decides: rule 0 (many:1) before it takes all its packets");
+	assert_int_equal(ds.d[1].line, N + 6);
+	assert_string_equal(ds.d[1].text,
+	    "this rule never decides: rule 2 (many:3) before it takes all its packets");
+	assert_int_equal(ds.d[2].line, N + 7);
+	assert_string_equal(ds.d[2].text,
+	    "this rule never decides: rule 780 (many:781) before it takes all its packets");
+	diags_free(&ds);
+	conf_free(&c);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -844,6 +885,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_include_limits, folder_make, folder_gone),
 	    cmocka_unit_test(test_no_message_shows_a_key),
 	    cmocka_unit_test(test_check_without_places),
+	    cmocka_unit_test(test_shadows_of_many),
 	    cmocka_unit_test(test_dev_null),
 	};
 
