@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <time.h>
 #include "audit.h"
+#include "conf.h"
 
 static char *told;
 
@@ -161,6 +162,109 @@ test_flood(void **state)
 	json_decref(j);
 }
 
+/* What a monitor reads, to the octet, but for the time. */
+static void
+is_line(const char *want)
+{
+	char *at, *line = told;
+
+	assert_non_null(line);
+	at = strstr(line, "\"time\":\"");
+	assert_non_null(at);
+	assert_int_equal(at[8 + 10], 'T');
+	assert_int_equal(at[8 + 23], 'Z');
+	memset(at + 8, '-', 24);
+	assert_string_equal(line, want);
+	free(told);
+	told = NULL;
+}
+
+static void
+test_lines(void **state)
+{
+	static const char rule[] =
+	    "flow esp tunnel proto tcp from 10.0.0.1 to 10.2.0.0/16 peer 192.0.2.7 reqid 7 srcid "
+	    "me.example.org dstid you.example.org pfp remote ports type acquire";
+	struct event ev = {.kind = EV_AUDIT,
+	    .dir = DIR_IN,
+	    .drop = DROP_CLEAR_DENIED,
+	    .now = 1500,
+	    .held_back = 3,
+	    .flowlabel = 0x12345};
+	struct conf_opts o = {.any_owner = true, .no_files = true};
+	struct audit *a = audit_new(tell, NULL);
+	struct diags ds = {0};
+	struct conf c;
+
+	/* a clear packet that policy wants protected */
+	ipaddr_parse("fd00::2", &ev.src);
+	ipaddr_parse("fd00::1", &ev.dst);
+	ev.key = (struct flowkey){.local = ev.dst,
+	    .remote = ev.src,
+	    .proto = 6,
+	    .ports = PORTS_PORTS,
+	    .lport = 22,
+	    .rport = 4711,
+	    .dir = DIR_IN,
+	    .vlan = VLAN_NONE};
+	audit_event(a, &ev);
+	is_line("{\"event\":\"audit\",\"time\":\"------------------------\",\"dir\":\"in\",\"src\":"
+		"\"fd00::2\","
+		"\"dst\":\"fd00::1\",\"now_ms\":1500,\"held_back\":3,\"text\":\"audit in "
+		"clear_denied from "
+		"fd00::2 to fd00::1 proto 6 port 4711 to 22 flow 0x12345: a clear packet that "
+		"policy wants "
+		"protected\",\"drop\":\"clear_denied\",\"next\":6,\"flow\":74565,\"sport\":4711,"
+		"\"dport\":22}");
+
+	/* an SA */
+	ev = (struct event){.kind = EV_SA_HARD,
+	    .dir = DIR_OUT,
+	    .proto = IPSEC_AH,
+	    .spi = 0x1001,
+	    .seq = UINT64_C(1) << 33,
+	    .now = 2000};
+	ipaddr_parse("10.0.0.1", &ev.src);
+	ipaddr_parse("10.0.0.2", &ev.dst);
+	audit_event(a, &ev);
+	is_line(
+	    "{\"event\":\"sa_hard\",\"time\":\"------------------------\",\"dir\":\"out\",\"src\":"
+	    "\"10.0.0.1\","
+	    "\"dst\":\"10.0.0.2\",\"now_ms\":2000,\"held_back\":0,\"text\":\"sa_hard out - ah spi "
+	    "0x00001001 seq 8589934592 from 10.0.0.1 to 10.0.0.2 flow 0x00000\",\"proto\":\"ah\","
+	    "\"spi\":\"0x00001001\",\"seq\":8589934592}");
+
+	/* an SA that is wanted: the text is a statement, but for what a key daemon chooses */
+	conf_init(&c);
+	assert_int_equal(conf_parse_text("t", rule, strlen(rule), &o, &c, &ds), 0);
+	ev = (struct event){.kind = EV_ACQUIRE, .dir = DIR_OUT, .proto = IPSEC_ESP, .now = 2500};
+	ipaddr_parse("10.0.0.1", &ev.src);
+	ipaddr_parse("192.0.2.7", &ev.dst);
+	ev.key = (struct flowkey){.local = ev.src,
+	    .proto = 6,
+	    .ports = PORTS_PORTS,
+	    .lport = 4711,
+	    .rport = 80,
+	    .vlan = VLAN_NONE};
+	ipaddr_parse("10.2.3.4", &ev.key.remote);
+	audit_acquire(a, &ev, c.rule[0]);
+	is_line("{\"event\":\"acquire\",\"time\":\"------------------------\",\"dir\":\"out\","
+		"\"src\":\"10.0.0.1\","
+		"\"dst\":\"192.0.2.7\",\"now_ms\":2500,\"held_back\":0,\"text\":\"acquire esp "
+		"tunnel from "
+		"10.0.0.1 to 192.0.2.7 reqid 7 for proto tcp from 10.0.0.1 port 4711 to 10.2.3.4 "
+		"port 80\","
+		"\"next\":6,\"flow\":0,\"sport\":4711,\"dport\":80,\"proto\":\"esp\",\"request\":{"
+		"\"text\":\"esp tunnel "
+		"from 10.0.0.1 to 192.0.2.7 reqid 7 for proto tcp from 10.0.0.1 port 4711 to "
+		"10.2.3.4 port 80\","
+		"\"mode\":\"tunnel\",\"reqid\":7,\"srcid\":\"me.example.org\",\"dstid\":\"you."
+		"example.org\"}}");
+	conf_free(&c);
+	diags_free(&ds);
+	audit_free(a);
+}
+
 int
 main(void)
 {
@@ -168,6 +272,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_unknown_spi, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_wrong_flow, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+	    cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
