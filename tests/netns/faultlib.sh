@@ -37,18 +37,17 @@ bed()
 	} >"$tmp/b.conf"
 	sed "s/^esp .*/esp transport out from 10.9.0.1 to 10.9.0.2 spi 0x1002 enc aes-128-gcm enckey ${key[3]}\nesp transport in from 10.9.0.2 to 10.9.0.1 spi 0x2001 enc aes-128-gcm enckey ${key[2]}/" \
 		"$tmp/a.conf" >"$tmp/a2.conf"
-	echo '# nothing' >"$tmp/none.conf"
 	# a state directory that can be full
 	mkdir -p "$tmp/a/state"
 	trap leave EXIT
 	mount -t tmpfs -o size=2m,mode=700 none "$tmp/a/state"
 	for h in a b; do
-		start $h eth0 "$tmp/none.conf"
+		echo '# nothing' >"$tmp/now-$h.conf"
+		start $h eth0 "$tmp/now-$h.conf"
 		load $h "$tmp/$h.conf"
+		# from now on a start, and SIGHUP, find their policy in the file
+		cp "$tmp/$h.conf" "$tmp/now-$h.conf"
 	done
-	# from now on a start finds its policy in the file
-	cp "$tmp/a.conf" "$tmp/now-a.conf"
-	cp "$tmp/b.conf" "$tmp/now-b.conf"
 	reach a 10.9.0.2
 	# (what an attacker with a MAC of its own sends in clear has not leaked)
 	sniff leak w wb "$CLEAR and not ether src 02:00:00:00:00:0e"
@@ -61,6 +60,7 @@ bed()
 leave()
 {
 	local status=$?
+	set +e
 	umount -l "$tmp/a/state" 2>/dev/null
 	(exit $status)
 	cleanup

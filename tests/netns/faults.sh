@@ -33,11 +33,11 @@ run long hup 1 lossless
 run long stopped 1
 run long stuck 1
 run short cable 1
-run short unplugged 2
+run long unplugged 2
 run short tap 2
-run short mtu 1
-run short address 1 lossless
-run short route 1 lossless
+run long mtu 1
+run long address 1 lossless
+run long route 1 lossless
 run short socket 1 lossless
 run short full 1 lossless
 run long readonly 1
