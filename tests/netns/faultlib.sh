@@ -49,8 +49,8 @@ bed()
 		cp "$tmp/$h.conf" "$tmp/now-$h.conf"
 	done
 	reach a 10.9.0.2
-	# (what an attacker with a MAC of its own sends in clear has not leaked)
-	sniff leak w wb "$CLEAR and not ether src 02:00:00:00:00:0e"
+	# (what an attacker with a MAC of its own sends in clear has not leaked, and DHCP is bypassed by a built-in rule)
+	sniff leak w wb "$CLEAR and not ether src 02:00:00:00:00:0e and not (udp and (port 67 or port 68))"
 	background echo b python3 "$here/reload.py" echo 10.9.0.2 7000
 	within 20 grep -q listening "$tmp/echo.log" || fail "no echo"
 	background flow a python3 "$here/steady.py" flow 10.9.0.2 7000 "$tmp/flow" "$RATE"
@@ -166,6 +166,30 @@ fault_route()
 	healed
 }
 
+fault_dhcp() # a lease through the bump from a server on the wire, renewed, and its address gone again
+{
+	local script=$tmp/lease
+	host d
+	plug d eth0 w wd
+	at d ip addr add 10.9.0.9/24 dev eth0
+	printf 'start 10.9.0.100\nend 10.9.0.120\ninterface eth0\npidfile %s\nlease_file %s\noption subnet 255.255.255.0\noption lease 60\n' \
+		"$tmp/udhcpd.pid" "$tmp/udhcpd.leases" >"$tmp/udhcpd.conf"
+	: >"$tmp/udhcpd.leases"
+	printf '#!/bin/sh\necho "$1 $ip" >>"%s.log"\ncase $1 in bound|renew) ip addr replace "$ip/24" dev eth0 ;; deconfig) ip addr del "$ip/24" dev eth0 2>/dev/null ;; esac\nexit 0\n' \
+		"$script" >"$script"
+	chmod +x "$script"
+	: >"$script.log"
+	background udhcpd d busybox udhcpd -f "$tmp/udhcpd.conf"
+	background udhcpc a busybox udhcpc -i eth0 -f -R -t 10 -T 1 -s "$script"
+	within 15 grep -q '^bound 10.9.0.1' "$script.log" || fail "no lease: $(cat "$tmp/udhcpc.log" "$tmp/udhcpd.log")"
+	at a ip addr show dev eth0 | grep -q "$(sed -n 's/^bound //p' "$script.log" | tail -n 1)" || fail "the address is not there"
+	kill -USR1 "${pid[udhcpc]}"
+	within 15 grep -q '^renew 10.9.0.1' "$script.log" || fail "the lease is not renewed: $(cat "$tmp/udhcpc.log")"
+	kill "${pid[udhcpc]}" "${pid[udhcpd]}"
+	at a ip addr del "$(sed -n 's/^bound //p' "$script.log" | tail -n 1)/24" dev eth0
+	healed
+}
+
 # --- what is around
 
 fault_socket() # removed: it is made again
@@ -205,6 +229,19 @@ fault_descriptors() # none left: nobody is let in, nothing spins, and packets ne
 	within $((3 * slack)) answers a || fail "no answer when there are descriptors again"
 }
 
+fault_memory() # none left for a large policy: it is refused whole, and what is in force goes on (not in a sanitizers' build, which ends there)
+{
+	local size
+	size=$(awk '/^VmSize:/ {print $2 * 1024}' "/proc/${pid[bitsd-a]}/status")
+	MANY=20000 many >"$tmp/large.conf"
+	prlimit --pid "${pid[bitsd-a]}" --as=$((size + 4194304)):
+	if ctl a -f "$tmp/large.conf" >"$tmp/out" 2>&1; then fail "a policy of 20,000 SAs fits 4 MB"; fi
+	prlimit --pid "${pid[bitsd-a]}" --as=unlimited:
+	healed
+	within $((3 * slack)) answers a || fail "no answer when there is memory again: $(cat "$tmp/out")"
+	[ "$(ctl a -s sa --json | json '["sas"].__len__()')" -eq 2 ] || fail "something of it was loaded"
+}
+
 # --- policy and SAs
 
 fault_sa() # deleted in the midst of a burst, and loaded again
@@ -220,15 +257,19 @@ fault_rekey() # another key and SPI, make before break: nothing is lost
 	healed
 }
 : "${MANY:=300}"
-fault_many_sas() # added and removed beside it
+many() # a's policy and $MANY SAs more
 {
-	python3 - "$MANY" >"$tmp/many.conf" <<-'END'
+	python3 - "$MANY" <<-'END'
 	import os, sys
 	for i in range(int(sys.argv[1])):
 	    at = f"10.{100 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}"
 	    print(f"esp transport in from {at} to 10.9.0.1 spi {0x10000 + i:#x} enc aes-128-gcm enckey 0x{os.urandom(20).hex()}")
 	END
-	cat "$tmp/a.conf" >>"$tmp/many.conf"
+	cat "$tmp/a.conf"
+}
+fault_many_sas() # added and removed beside it
+{
+	many >"$tmp/many.conf"
 	ctl a -f "$tmp/many.conf"
 	ctl a -f "$tmp/a.conf"
 	healed

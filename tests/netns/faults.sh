@@ -45,6 +45,8 @@ run short descriptors 1 lossless
 run short sa 1
 run short rekey 1 lossless
 run long many_sas 1 lossless
+run long dhcp 1 lossless
+[ "$slack" -gt 1 ] || run long memory 1 lossless
 
 say "in all"
 kill "${pid[flow]}"
