@@ -35,17 +35,10 @@ gso_sum(struct pkt *p)
 static struct pkt *
 gso_new(struct walk *w, const struct pkt *p)
 {
-	struct pkt *m = pkt_new(w->pool), is;
+	struct pkt *m = pkt_like(w->pool, p);
 
 	if (!m)
 		return NULL;
-	is = *m;
-	*m = *p;
-	m->slot = is.slot;
-	m->size = is.size;
-	m->off = is.off;
-	m->len = 0;
-	m->next = NULL;
 	m->todo = (struct vnet){0};
 	m->more = 0;
 	m->more_octets = 0;

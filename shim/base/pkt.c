@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "pkt.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -23,6 +24,7 @@
 #endif
 
 #define CACHE_LINE 64
+#define HUGE_PAGE  (2u << 20)
 #define OFF_FREE   UINT32_MAX /* pkt->off of a packet that lies in the pool */
 
 struct pktpool {
@@ -51,6 +53,10 @@ pktpool_new(unsigned count, uint32_t frame)
 	/* One line more, to begin on a line's start; calloc() hands out untouched pages, so an unused slot costs nothing. */
 	if ((pool->memory = calloc((size_t)count + 1, size)) == NULL)
 		goto err;
+	/* A slot is 16 pages, and each a miss of the TLB, a dear one under a hypervisor; without huge ones all is the same. */
+	if (size * count >= HUGE_PAGE)
+		(void)madvise(pool->memory + (HUGE_PAGE - (uintptr_t)pool->memory % HUGE_PAGE),
+		    size * count - HUGE_PAGE, MADV_HUGEPAGE);
 	slot = pool->memory + (CACHE_LINE - (uintptr_t)pool->memory % CACHE_LINE) % CACHE_LINE;
 	pool->count = count;
 	for (unsigned i = count; i-- > 0;) {
@@ -79,8 +85,9 @@ pktpool_free(struct pktpool *pool)
 	free(pool);
 }
 
-struct pkt *
-pkt_new(struct pktpool *pool)
+/* A free slot, with everything but the octets as in ${like}. */
+static inline struct pkt *
+pool_take(struct pktpool *pool, const struct pkt *like)
 {
 	struct pkt *p = pool->free;
 	uint8_t *slot;
@@ -92,12 +99,28 @@ pkt_new(struct pktpool *pool)
 	pool->left--;
 	slot = p->slot;
 	size = p->size;
-	memset(p, 0, sizeof *p);
+	*p = *like;
 	p->slot = slot;
 	p->size = size;
 	p->off = PKT_HEADROOM;
+	p->len = 0;
+	p->next = NULL;
 	slot_show(p);
 	return p;
+}
+
+struct pkt *
+pkt_new(struct pktpool *pool)
+{
+	static const struct pkt empty;
+
+	return pool_take(pool, &empty);
+}
+
+struct pkt *
+pkt_like(struct pktpool *pool, const struct pkt *p)
+{
+	return pool_take(pool, p);
 }
 
 void

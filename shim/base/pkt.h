@@ -108,6 +108,8 @@ void pktpool_free(struct pktpool *pool);
 
 /** pkt_new(pool): an empty packet (off = PKT_HEADROOM, len 0), all fields zero; NULL when the pool is empty. */
 struct pkt *pkt_new(struct pktpool *pool);
+/** pkt_like(pool, p): an empty packet of which is known what is known of ${p}; NULL when the pool is empty. */
+struct pkt *pkt_like(struct pktpool *pool, const struct pkt *p);
 void pkt_free(struct pktpool *pool, struct pkt *p);
 unsigned pktpool_left(const struct pktpool *pool);
 

@@ -11,6 +11,9 @@
 
 #define SOCKETS	  3
 #define DRAIN_MAX 65536
+#define ROUND                                                                                      \
+	4 /* calls after which the other sockets are read as well, however much comes from one */
+#define GUESS 8 /* slots made ready beyond as many as came last */
 
 /* A stripped VLAN tag; tpid 0: there was none. */
 struct tag {
@@ -19,8 +22,9 @@ struct tag {
 
 struct packet_recv {
 	int fd[SOCKETS], nfd;
-	unsigned turn; /* socket to begin with, so that a flood on one does not starve the others */
-	bool down;     /* the NIC is or may be down, so it may be gone as well */
+	unsigned at, calls; /* socket that gave frames last */
+	unsigned guess;	    /* slots worth making ready: at rest frames come by ones */
+	bool down;	    /* the NIC is or may be down, so it may be gone as well */
 	bool gone;
 	uint64_t lost; /* atomic */
 
@@ -67,6 +71,8 @@ packet_recv_open(struct packet_recv *r, int netns, int ifindex, bool all)
 	int n = all ? 1 : SOCKETS;
 
 	r->gone = false;
+	r->at = 0;
+	r->guess = GUESS;
 	r->down = true; /* until the first frame */
 	for (r->nfd = 0; r->nfd < n; r->nfd++) {
 		r->fd[r->nfd] = pksock_receive(netns, ifindex, all ? PKSOCK_ALL : take[r->nfd]);
@@ -214,18 +220,18 @@ say_refused(struct pktpool *pool, struct burst *b, unsigned max)
 	b->p[b->n++] = p;
 }
 
-/* A burst from one socket. */
-static void
-from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b, unsigned max)
+/* At most ${max} frames of one socket by one system call; true: there may be more. */
+static bool
+take(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b, unsigned max)
 {
 	unsigned want, i;
 	struct pkt *p;
 	int n;
 
-	for (want = 0; want < max - b->n && (p = pkt_new(pool)) != NULL; want++)
+	for (want = 0; want < max && (p = pkt_new(pool)) != NULL; want++)
 		prepare(r, want, p);
 	if (want == 0)
-		return;
+		return false;
 	while ((n = recvmmsg(fd, r->msg, want, MSG_DONTWAIT, NULL)) == -1 && errno == EINTR)
 		;
 	if (n > 0)
@@ -241,15 +247,40 @@ from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b
 			pkt_free(pool, r->slot[i]);
 	}
 	if (n == -1 && errno == EINVAL)
-		say_refused(pool, b, max);
+		say_refused(pool, b, b->n + max);
+	if (n >= 0)
+		r->guess = n == (int)want ? BURST_MAX : (unsigned)n + GUESS;
+	return n == (int)want;
+}
+
+/* A burst from one socket. */
+static void
+from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	unsigned left;
+
+	do
+		left = max - b->n;
+	while (left && take(r, fd, pool, b, left < r->guess ? left : r->guess));
 }
 
 int
 packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
 {
-	for (int i = 0; i < r->nfd && b->n < max; i++)
-		from_socket(r, r->fd[(r->turn + (unsigned)i) % (unsigned)r->nfd], pool, b, max);
-	r->turn++;
+	/* What gave frames last has some now, and to ask the others costs a system call each.  What they hold wakes the caller again. */
+	bool all = ++r->calls % ROUND == 0;
+	unsigned first = r->at + all;
+
+	for (unsigned i = 0; i < (unsigned)r->nfd && b->n < max; i++) {
+		unsigned had = b->n, k = (first + i) % (unsigned)r->nfd;
+
+		from_socket(r, r->fd[k], pool, b, max);
+		if (b->n == had)
+			continue;
+		r->at = k;
+		if (!all)
+			break;
+	}
 	if (r->down && b->n == 0)
 		r->gone = r->gone || check_gone(r);
 	if (r->gone && b->n == 0) {
