@@ -28,7 +28,7 @@
 	X(FRAGMENT_OUT, fragment_out, 0, "transport mode protects whole datagrams, this is a fragment")        \
 	X(FRAGMENT_IN, fragment_in, 1, "an ESP or AH packet that is a fragment")                               \
 	X(RUNT, runt, 1, "an ESP or AH packet shorter than its algorithm needs")                               \
-	X(BAD_LENGTH, bad_length, 1, "an ESP payload is not a multiple of the cipher's block")                 \
+	X(BAD_LENGTH, bad_length, 1, "the length of ESP, AH or UDP is not one the SA can have")                 \
 	X(REPLAY_OLD, replay_old, 1, "the sequence number lies left of the replay window")                     \
 	X(REPLAY_DUP, replay_dup, 1, "the sequence number was received before")                                \
 	X(AUTH_FAILED, auth_failed, 1, "the integrity check value is wrong")                                   \

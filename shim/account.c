@@ -1,20 +1,10 @@
 /*
  * The last line of both walks: each packet under one reason, then back to the pool.
  */
-#include <netinet/in.h>
 #include "capture.h"
 #include "datapath.h"
 #include "events.h"
 #include "sa.h"
-
-/* Of the SA that ${p} came through or named; else of the packet. */
-static uint8_t
-account_proto(const struct pkt *p)
-{
-	if (p->nchain)
-		return (uint8_t)p->chain[p->nchain - 1]->p.proto;
-	return p->spi && p->key.proto == IPPROTO_UDP ? IPPROTO_ESP : p->key.proto; /* RFC 3948 */
-}
 
 /* RFC 4301 4.4.4 and RFC 4303 4: SPI, time, addresses, sequence number, flow label. */
 static void
@@ -22,7 +12,7 @@ account_audit(struct walk *w, const struct pkt *p, enum dir dir)
 {
 	struct event ev = {.kind = EV_AUDIT,
 	    .dir = (uint8_t)dir,
-	    .proto = account_proto(p),
+	    .proto = p->spi ? p->spi_proto : p->key.proto,
 	    .drop = p->drop,
 	    .spi = p->spi,
 	    .seq = p->seq,

@@ -10,8 +10,8 @@
 #include "sa.h"
 
 #define AH_FIXED 12 /* next header, length, reserved, SPI, sequence number */
-#define AH_HEADERS                                                                                 \
-	512 /* octets of IP header and extension headers in front of AH that we can take a copy of */
+/* Octets of IP header and extension headers in front of AH that are copied: the largest extension header has 2048. */
+#define AH_HEADERS 2560
 #define AH_ZEROS 64 /* longest authentication data: IV and ICV */
 
 /** ah_len(sa, c, af): octets of ${sa}'s AH header over IPv4 or IPv6: IV, ICV, and padding to 4 octets or 8 (RFC 4302 2.6). */

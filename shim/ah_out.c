@@ -13,6 +13,7 @@ ah_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t hlen, uint8_t nex
 	uint64_t seq;
 	enum drop d;
 
+	xform_name(sa, p);
 	if (p->len - p->l3 > (p->af == 6 ? 65535u + 40 : 65535u))
 		return DROP_TOO_BIG;
 	if ((d = xform_begin(sa, w)) != DROP_NONE || (d = xform_number(sa, w, &seq)) != DROP_NONE)
@@ -24,7 +25,6 @@ ah_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t hlen, uint8_t nex
 	put32(h + 8, (uint32_t)seq);
 	if (sa->out->iv_len)
 		put64(h + AH_FIXED, seq); /* GMAC: unique as long as the number is (RFC 4543 3.1) */
-	p->spi = sa->spi;
 	p->seq = seq;
 	ip_finish(p);
 	if ((d = ah_cover(cover, j, p, at, sa->out, (uint32_t)(seq >> 32))) == DROP_NONE)

@@ -174,6 +174,9 @@ void xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_
  * into ${same}; their number.  So a transform sees all of its packets at once. */
 unsigned xform_group(struct pkt **todo, unsigned *left, unsigned step, struct pkt **same);
 
+/** xform_name(sa, p): ${sa} is what is said of ${p} from now on, should it be dropped; its number is not known yet (0). */
+void xform_name(const struct sa *sa, struct pkt *p);
+
 /** xform_count(sa, d): the SA's own counter of an inbound failure; none for DROP_NONE and DUMMY. */
 void xform_count(struct sa *sa, enum drop d);
 

@@ -84,6 +84,7 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 	uint32_t protected, tfc = 0, clear = sa->p.mode == MODE_TUNNEL ? 0 : at - p->l3;
 	enum drop d;
 
+	xform_name(sa, p);
 	if (sa->p.tfc)
 		tfc = esp_tfc(sa, p, clear, pkt_data(p) + at + esp_front(sa), len, next, w);
 	protected = esp_trailer(sa, p, len, tfc, next);
@@ -105,7 +106,6 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 	else if (sa->out->iv_len)
 		w->rng->fill(w->rng, h + ESP_HLEN, sa->out->iv_len);
 
-	p->spi = sa->spi;
 	p->seq = seq;
 	p->encap = sa->p.encap_dport != 0;
 	j->esp = h;

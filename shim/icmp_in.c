@@ -182,6 +182,7 @@ icmp_about_sa(struct walk *w, struct pkt *p)
 		return true;
 	}
 	p->spi = c.sa->spi;
+	p->spi_proto = (uint8_t)c.sa->p.proto;
 	p->seq = c.seq;
 	if (!is_accepted(w, p)) {
 		p->drop = DROP_ICMP_DENIED;

@@ -71,6 +71,7 @@ inbound_ask(struct pkt *p, enum ipsec_proto proto, uint32_t at, struct sadb_ask 
 	    (struct vnet){0}; /* of the header that goes; what is inside was summed by its sender */
 	p->ipsec = (uint16_t)at;
 	p->spi = get32(h + (proto == IPSEC_AH ? 4 : 0));
+	p->spi_proto = (uint8_t)proto;
 	/* As it stands there; with ESN the transform finds the whole.  Audit wants it also where no SA is found. */
 	if (proto == IPSEC_ESP)
 		p->seq = get32(h + 4);

@@ -339,6 +339,7 @@ datagram_finish(struct walk *w, struct datagram *d, const struct pkt *last)
 	memcpy(p->chain, last->chain, sizeof p->chain);
 	p->tunnelled = last->tunnelled;
 	p->spi = last->spi;
+	p->spi_proto = last->spi_proto;
 	p->seq = last->seq;
 	p->ts_ns = last->ts_ns;
 	p->number = last->number;

@@ -107,6 +107,7 @@ static bool
 xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
 {
 	struct event ev = {.kind = (uint8_t)kind,
+	    .dir = (uint8_t)(sa->out ? DIR_OUT : DIR_IN),
 	    .proto = (uint8_t)sa->p.proto,
 	    .drop = why,
 	    .spi = sa->spi,
@@ -167,6 +168,14 @@ xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
 		xform_tell(sa, w, EV_SA_HARD, d);
 	}
 	return d;
+}
+
+void
+xform_name(const struct sa *sa, struct pkt *p)
+{
+	p->spi = sa->spi;
+	p->spi_proto = (uint8_t)sa->p.proto;
+	p->seq = 0;
 }
 
 void

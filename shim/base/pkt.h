@@ -53,6 +53,7 @@ struct pkt {
 	uint8_t link;          /* enum pkt_link */
 	uint8_t nchain;        /* inbound: SAs in chain[] */
 	uint8_t bypass;        /* went through (or will) without a transform */
+	uint8_t spi_proto;     /* enum ipsec_proto of spi */
 	uint8_t encap;         /* outbound, protected: ESP in UDP, whose header is at l4, is the outermost */
 	uint8_t cut_ok;        /* put together from fragments: may be cut again */
 	uint8_t atomic;        /* IPv6: has a fragment header though it is whole (RFC 6946) */

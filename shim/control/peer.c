@@ -34,11 +34,13 @@ set(struct shim *s, struct sa *sa, const struct sa_peer *peer)
 static bool
 move(struct shim *s, struct sa *out, const struct sa_peer *heard)
 {
-	struct sa_peer peer = {out->p.dst, heard->port};
+	struct sa_peer peer = *heard;
 	char text[IPADDR_STRLEN];
 
-	if (out->p.mode == MODE_TUNNEL && heard->addr.af == out->p.dst.af)
-		peer.addr = heard->addr;
+	/* A host addresses its packets itself, so in transport mode only the port can follow; one address with another's port is nobody. */
+	if (peer.addr.af != out->p.dst.af ||
+	    (out->p.mode != MODE_TUNNEL && !ipaddr_eq(&peer.addr, &out->p.dst)))
+		return false;
 	if (!set(s, out, &peer))
 		return false;
 	log_info("SPI 0x%08x now sends to %s port %u, where its peer was heard", out->spi,

@@ -18,15 +18,17 @@ tell(void *ctx, const char *json)
 	told = strdup(json);
 }
 
-/* The next event of host b, as a monitor sees it. */
+/* The next audit event of ${h}, as a monitor sees it. */
 static json_t *
-heard(void)
+heard_by(struct host *h)
 {
 	struct audit *a = audit_new(tell, NULL);
 	struct event ev;
 	json_t *j;
 
-	assert_true(events_pop(pr.b.w.events, &ev));
+	do
+		assert_true(events_pop(h->w.events, &ev));
+	while (ev.kind != EV_AUDIT);
 	audit_event(a, &ev);
 	audit_free(a);
 	j = json_loads(told, 0, NULL);
@@ -34,6 +36,12 @@ heard(void)
 	free(told);
 	told = NULL;
 	return j;
+}
+
+static json_t *
+heard(void)
+{
+	return heard_by(&pr.b);
 }
 
 static void
@@ -134,6 +142,117 @@ test_wrong_flow(void **state)
 	strftime(year, sizeof year, "%Y-", &tm);
 	assert_memory_equal(json_string_value(json_object_get(j, "time")), year, 5);
 	assert_int_equal(strlen(json_string_value(json_object_get(j, "time"))), 24);
+	json_decref(j);
+}
+
+/* Protocol, SPI and number of the SA that refused. */
+static void
+names(json_t *j, const char *drop, const char *proto, const char *spi, json_int_t seq)
+{
+	says(j, "drop", drop);
+	says(j, "proto", proto);
+	says(j, "spi", spi);
+	counts(j, "seq", seq);
+	json_decref(j);
+}
+
+/* On the way out the SA is named that may not send, also when it is not the bundle's first. */
+static void
+test_outbound(void **state)
+{
+	static const struct pair_sa ah = {
+	    IPSEC_AH, MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", NULL, "hmac-sha2-256"};
+	const struct pair_sa bundle[] = {esp4, ah};
+	uint8_t f[200], wire[300];
+	uint32_t len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 1111, 2222, 0x4000, 20);
+
+	for (unsigned at = 0; at < 2; at++) {
+		const char *proto = at ? "ah" : "esp", *spi = at ? "0x00001002" : "0x00001001";
+		struct seq *s;
+
+		pair_protect(&pr, bundle, 2, "10.0.0.1", "10.0.0.2");
+		s = &sadb_at(pr.a.w.gen->sad, 2 * at)->seq;
+		s->reserved = s->next;
+		host_send1(&pr.a, f, len);
+		names(heard_by(&pr.a), "seq_unreserved", proto, spi, 0);
+		s->reserved = s->next = SEQ_LAST + 1;
+		host_send1(&pr.a, f, len);
+		names(heard_by(&pr.a), "seq_exhausted", proto, spi, 0);
+	}
+	assert_int_equal(edge_mem_take(pr.a.w.lower, wire, sizeof wire), -1);
+}
+
+/* A replay names its number, and a nested SA that refuses is named and not the one around it. */
+static void
+test_inbound(void **state)
+{
+	static const struct pair_sa ah = {IPSEC_AH, MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", NULL,
+					"hmac-sha2-256"},
+				    wrong = {IPSEC_AH, MODE_TRANSPORT, "10.0.0.2", "10.0.0.1", NULL,
+					"hmac-sha2-256"}; /* another key */
+	const struct pair_sa bundle[] = {ah, esp4};
+	struct policy *r = pair_rule(bundle, 2, "10.0.0.1", "10.0.0.2", true);
+	struct sa *sas[2];
+	uint8_t wire[300];
+	uint32_t n;
+
+	pair_protect(&pr, &esp4, 1, "10.0.0.1", "10.0.0.2");
+	n = sealed(wire, 20);
+	host_receive1(&pr.b, wire, n);
+	host_receive1(&pr.b, wire, n);
+	names(heard(), "replay_dup", "esp", "0x00001001", 1);
+
+	pair_protect(&pr, bundle, 2, "10.0.0.1", "10.0.0.2");
+	sas[0] = pair_sa_new(&wrong, 0x1001, true, SA_DIR_IN, 1000);
+	sas[1] = pair_sa_new(&esp4, 0x1002, false, SA_DIR_IN, 1000);
+	host_policy(&pr.b, ++pr.generation, &r, 1, sas, 2);
+	host_receive1(&pr.b, wire, sealed(wire, 20));
+	names(heard(), "auth_failed", "ah", "0x00001001", 1);
+}
+
+/* ESP and AH neither protect nor open a fragment (RFC 4303 3.3.4, 3.4.1; RFC 4302 3.3.4, 3.4.1); here, where nothing puts them together. */
+static void
+test_fragments(void **state)
+{
+	static const struct pair_sa ah = {
+	    IPSEC_AH, MODE_TRANSPORT, "10.0.0.1", "10.0.0.2", NULL, "hmac-sha2-256"};
+	const struct pair_sa *sas[] = {&esp4, &ah};
+	struct reasm *a = pr.a.w.reasm, *b = pr.b.w.reasm;
+	uint8_t f[200], wire[300];
+	uint32_t len = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 1111, 2222, 0x2000, 32), n;
+
+	for (unsigned i = 0; i < 2; i++) {
+		pair_protect(&pr, sas[i], 1, "10.0.0.1", "10.0.0.2");
+		n = sealed(wire, 20);
+		pr.a.w.reasm = pr.b.w.reasm = NULL;
+		host_send1(&pr.a, f, len);
+		assert_int_equal(dropped(&pr.a, DIR_OUT, DROP_FRAGMENT_OUT), i + 1);
+		put16(wire + 20, 0x2000); /* more fragments */
+		put16(wire + 24, 0);
+		put16(wire + 24, cksum_ip4(wire + 14, 20));
+		host_receive1(&pr.b, wire, n);
+		assert_int_equal(dropped(&pr.b, DIR_IN, DROP_FRAGMENT_IN), i + 1);
+		names(heard(), "fragment_in", i ? "ah" : "esp", "0x00000000", 0);
+		pr.a.w.reasm = a;
+		pr.b.w.reasm = b;
+	}
+}
+
+/* The flow label is the packet's (RFC 4302 3.4, RFC 4303 3.4: cleartext flow ID). */
+static void
+test_flow_label(void **state)
+{
+	uint8_t f[200];
+	uint32_t len = frame_make_udp(f, "fd00::1", "fd00::2", 1111, 2222, 0, 20);
+	json_t *j;
+
+	pair_protect(&pr, &esp4, 1, "10.0.0.1", "10.0.0.2");
+	put32(f + 14, 6u << 28 | 0xabcde);
+	host_send1(&pr.a, f, len);
+	j = heard_by(&pr.a);
+	says(j, "drop", "policy_default");
+	says(j, "dir", "out");
+	counts(j, "flow", 0xabcde);
 	json_decref(j);
 }
 
@@ -271,6 +390,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_unknown_spi, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_wrong_flow, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_outbound, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_inbound, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_fragments, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_flow_label, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 	    cmocka_unit_test(test_lines),
 	};

@@ -56,6 +56,7 @@ events(struct host *h, unsigned soft, unsigned hard)
 	while (events_pop(h->w.events, &ev)) {
 		is_soft += ev.kind == EV_SA_SOFT;
 		is_hard += ev.kind == EV_SA_HARD;
+		assert_int_equal(ev.dir, h == &pr.b ? DIR_IN : DIR_OUT);
 	}
 	assert_int_equal(is_soft, soft);
 	assert_int_equal(is_hard, hard);

@@ -193,6 +193,7 @@ test_peer(void **state)
 		    .src = moved,
 		    .key.rport = 31000};
 		struct pair_sa still = s, elsewhere = s, not_mode = s;
+		struct ipaddr was;
 		struct sa *sas[6];
 
 		assert_non_null(shim);
@@ -209,21 +210,28 @@ test_peer(void **state)
 		sas[5] = sa_of(&s, 0x2005, true, 8); /* another SA's twin */
 		shim_publish(shim, gen_new(1, NULL, 0, NULL, sas, 6));
 
-		assert_true(peer_moved(shim, &ev));
+		/* a host addresses its packets itself: in transport mode only the port can follow, and only of that address */
+		assert_int_equal(peer_moved(shim, &ev), mode == MODE_TUNNEL);
+		if (mode == MODE_TRANSPORT) {
+			assert_null(sas[1]->peer);
+			ev.src = sas[1]->p.dst;
+			assert_true(peer_moved(shim, &ev));
+		}
 		assert_non_null(sas[1]->peer);
 		assert_int_equal(sas[1]->peer->port, 31000);
-		/* a host addresses its packets itself: in transport mode only the port can follow */
-		assert_true(
-		    ipaddr_eq(&sas[1]->peer->addr, mode == MODE_TUNNEL ? &moved : &sas[1]->p.dst));
+		assert_true(ipaddr_eq(&sas[1]->peer->addr, &ev.src));
 		for (int i = 2; i < 6; i++)
 			assert_null(sas[i]->peer);
 
-		/* again, from a family the outer header cannot be of: the port alone */
+		/* from a family the outer header cannot be of: nobody it could be sent to */
+		was = ev.src;
 		ev.src = other;
 		ev.key.rport = 32000;
+		assert_false(peer_moved(shim, &ev));
+		assert_int_equal(sas[1]->peer->port, 31000);
+		ev.src = was;
 		assert_true(peer_moved(shim, &ev));
 		assert_int_equal(sas[1]->peer->port, 32000);
-		assert_true(ipaddr_eq(&sas[1]->peer->addr, &sas[1]->p.dst));
 
 		/* an SA that is not there (any more) moves nothing */
 		ev.spi = 0x1002;
