@@ -15,8 +15,19 @@ class Skipped(Failed):
     """It cannot be had on this machine, and that is nobody's fault."""
 
 
+def autogroup(pid, nice):
+    """Where the scheduler shares time out by session first (sched_autogroup_enabled), a session has a nice value of its own."""
+    try:
+        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as f:
+            f.write(str(nice))
+    except OSError:
+        pass  # a kernel without
+
+
 class Lab:
-    def __init__(self):
+    def __init__(self, first=False):
+        self.first = first  # goes before all else on the machine
+        self.hurry(os.getpid(), -20)
         self.tag = f"bb{os.getpid()}"
         self.tmp = tempfile.mkdtemp(prefix="bits-bench.")  # 0700: keys lie in it
         self.spaces = []
@@ -53,7 +64,13 @@ class Lab:
         if log:
             out.close()
         self.children.append(child)
+        self.hurry(child.pid, -20)
         return child
+
+    def hurry(self, pid, nice):
+        if self.first:
+            os.setpriority(os.PRIO_PROCESS, pid, nice)
+            autogroup(pid, nice)
 
     def hosts(self, name):
         """Two hosts, each with an eth0, on one veth pair: their namespaces.  10.9.0.1 and 10.9.0.2."""
@@ -65,6 +82,7 @@ class Lab:
         return a, b
 
     def close(self):
+        self.hurry(os.getpid(), 0)
         for child in self.children:
             if child.poll() is None:
                 signal_group(child, signal.SIGTERM)
