@@ -292,7 +292,7 @@ transfer()
 	local port=$((20000 + RANDOM % 20000)) a b
 	show "$1" "TCP to $3: $MB MB there, $MB MB back"
 	background serve "$2" python3 "$here/traffic.py" serve "$3" $port "$MB"
-	within 10 grep -q listening "$tmp/serve.log" || fail "no listener on $2"
+	within 30 grep -q listening "$tmp/serve.log" || fail "no listener on $2"
 	at "$1" timeout 120 python3 "$here/traffic.py" client "$3" $port "$MB" >"$tmp/client.log" || fail "TCP from $1 to $3 breaks: $(cat "$tmp/client.log")"
 	finished serve 10 || fail "TCP from $1 to $3 breaks at the listener: $(cat "$tmp/serve.log")"
 	a=$(sed -n 's/^sent //p' "$tmp/client.log")/$(sed -n 's/^received //p' "$tmp/client.log")

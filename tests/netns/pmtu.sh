@@ -51,26 +51,30 @@ done
 at a ping -c 1 -M "do" -s 1400 10.2.0.1 >"$tmp/ping" 2>&1 || :
 grep -q 'mtu = 1400' "$tmp/ping" || fail "the narrow link is not narrow: $(cat "$tmp/ping")"
 
-# shape MODE SPI [options]: both hosts get SAs of that kind, for both families
+prefix=''
+ah() { echo "ah $1 from $2 to $3 spi $4:$5 auth hmac-sha2-256 authkey $6:$7"; }
+# shape MODE|ah SPI [options]: both hosts get SAs of that kind, for both families
 shape()
 {
-	local mode=$1 out=$2 opt=${3:-} i
-	local back
+	local mode=$1 out=$2 opt=${3:-} i back out6 back6 proto=esp make=sa octets=20
 	printf -v back '0x%x' $((out + 0x100))
 	printf -v out6 '0x%x' $((out + 1))
 	printf -v back6 '0x%x' $((out + 0x101))
-	for i in 1 2 3 4; do new_key "$2-$i"; done
+	if [ "$mode" = ah ]; then mode=transport proto=ah make=ah octets=32; fi
+	for i in 1 2 3 4; do new_key "$2-$i" $octets; done
 	{
-		echo "$(sa "$mode" 10.1.0.1 10.2.0.1 "$out" "$back" "${key[$2-1]}" "${key[$2-2]}") $opt"
-		echo "$(sa "$mode" fd01::1 fd02::1 "$out6" "$back6" "${key[$2-3]}" "${key[$2-4]}") $opt"
-		echo "flow esp $mode from 10.1.0.1 to 10.2.0.1 local 10.1.0.1 peer 10.2.0.1"
-		echo "flow esp $mode from fd01::1 to fd02::1 local fd01::1 peer fd02::1"
+		echo "$prefix"
+		echo "$($make "$mode" 10.1.0.1 10.2.0.1 "$out" "$back" "${key[$2-1]}" "${key[$2-2]}") $opt"
+		echo "$($make "$mode" fd01::1 fd02::1 "$out6" "$back6" "${key[$2-3]}" "${key[$2-4]}") $opt"
+		echo "flow $proto $mode from 10.1.0.1 to 10.2.0.1 local 10.1.0.1 peer 10.2.0.1"
+		echo "flow $proto $mode from fd01::1 to fd02::1 local fd01::1 peer fd02::1"
 	} >"$tmp/a.conf"
 	{
-		echo "$(sa "$mode" 10.2.0.1 10.1.0.1 "$back" "$out" "${key[$2-2]}" "${key[$2-1]}") $opt"
-		echo "$(sa "$mode" fd02::1 fd01::1 "$back6" "$out6" "${key[$2-4]}" "${key[$2-3]}") $opt"
-		echo "flow esp $mode from 10.2.0.1 to 10.1.0.1 local 10.2.0.1 peer 10.1.0.1"
-		echo "flow esp $mode from fd02::1 to fd01::1 local fd02::1 peer fd01::1"
+		echo "$prefix"
+		echo "$($make "$mode" 10.2.0.1 10.1.0.1 "$back" "$out" "${key[$2-2]}" "${key[$2-1]}") $opt"
+		echo "$($make "$mode" fd02::1 fd01::1 "$back6" "$out6" "${key[$2-4]}" "${key[$2-3]}") $opt"
+		echo "flow $proto $mode from 10.2.0.1 to 10.1.0.1 local 10.2.0.1 peer 10.1.0.1"
+		echo "flow $proto $mode from fd02::1 to fd01::1 local fd02::1 peer fd01::1"
 	} >"$tmp/b.conf"
 	load a "$tmp/a.conf"
 	load b "$tmp/b.conf"
@@ -104,17 +108,37 @@ tcp()
 	[ $((before_a + before_b)) -le 60 ] || fail "$before_a and $before_b segments were sent again"
 	ok "segments sent again: $before_a and $before_b"
 }
+# hole ADDRESS: segments as large as the NIC takes do not get through the narrow link
+hole()
+{
+	local port=$((20000 + RANDOM % 20000))
+	show a "TCP to $1"
+	background hole b python3 "$here/traffic.py" serve "$1" $port 1
+	within 30 grep -q listening "$tmp/hole.log" || fail "no listener on b"
+	background stuck a python3 "$here/traffic.py" client "$1" $port 1
+	within 10 drops_reached a icmp_denied 3 || fail "$(dropped a icmp_denied) ICMP errors are refused"
+	sleep 1
+	if grep -q received "$tmp/hole.log"; then fail "large segments get through: no black hole"; fi
+	kill "${pid[stuck]}" "${pid[hole]}"
+	ok "nothing comes through, and $(dropped a icmp_denied) ICMP errors are refused"
+}
 # udp ADDRESS LARGEST: datagrams there and back; in transport mode the largest of IP has no room for ESP
 udp()
 {
 	local port=$((20000 + RANDOM % 20000))
 	show a "UDP to $1: 1, 1472, 1473, 8000, $2 octets and back"
 	background mirror b python3 "$here/traffic.py" mirror "$1" $port
-	within 10 grep -q listening "$tmp/mirror.log" || fail "no mirror on b"
+	within 30 grep -q listening "$tmp/mirror.log" || fail "no mirror on b"
 	at a timeout 60 python3 "$here/traffic.py" sizes "$1" $port 1 1472 1473 8000 "$2" >"$tmp/sizes.log" 2>&1 ||
 		fail "UDP to $1: $(cat "$tmp/sizes.log")"
 	kill "${pid[mirror]}"
 	ok "all whole, $(cat "$tmp/sizes.log") on the way"
+}
+# beyond ADDRESS: no datagram of IP is as large as that one protected, and the application hears it
+beyond()
+{
+	on a python3 "$here/traffic.py" beyond "$1" 9 65507 || fail "65507 octets of UDP to $1"
+	ok "who sends 65507 octets of UDP is told that there is no room"
 }
 # path ADDRESS MTU HOPS: what tracepath makes of it
 path()
@@ -140,6 +164,9 @@ tcp 10.2.0.1
 tcp fd02::1
 udp 10.2.0.1 65470
 udp fd02::1 65470
+
+beyond 10.2.0.1
+beyond fd02::1
 
 say "transport mode, what ping hears"
 shape transport 0x1003
@@ -173,8 +200,24 @@ tcp fd02::1
 udp 10.2.0.1 65507
 udp fd02::1 65507
 
+say "AH, transport mode"
+shape ah 0x100b
+told 10.2.0.1 1460 1372
+told fd02::1 1440 1280
+tcp 10.2.0.1
+udp 10.2.0.1 65470
+udp fd02::1 65470
+
+say "who hears no ICMP error: a black hole, and what mss does about it"
+prefix='builtin icmp type deny'
+shape transport 0x100d
+hole 10.2.0.1
+shape transport 0x100f "mss 1180"
+tcp 10.2.0.1
+tcp fd02::1
+
 unsniff narrow
-clear=$(frames narrow "not $ESP and not (ip6 proto 44 or (ip6[6] = 44)) and not udp port 4500 and not icmp and not icmp6 and not arp and ip[6:2] & 0x1fff = 0")
+clear=$(frames narrow "not $ESP and not ip proto 51 and not ip6 proto 51 and not (ip6 proto 44 or (ip6[6] = 44)) and not udp port 4500 and not icmp and not icmp6 and not arp and ip[6:2] & 0x1fff = 0")
 [ "$clear" -eq 0 ] || fail "$clear frames in clear on the narrow link"
 ok "nothing in clear on the narrow link"
 done_all

@@ -4,8 +4,10 @@
   traffic.py client ADDRESS PORT SIZE
   traffic.py listen ADDRESS PORT        UDP and TCP: one line for each datagram and connection, until killed
   traffic.py mirror ADDRESS PORT        UDP: sends each datagram back, until killed
+  traffic.py beyond ADDRESS PORT SIZE   a datagram for which protection has no room: the sender is told so (EMSGSIZE) within two seconds
   traffic.py sizes  ADDRESS PORT SIZE.. a datagram of each size to a mirror and back; the path may eat three of one size
 """
+import errno
 import hashlib
 import os
 import select
@@ -123,11 +125,27 @@ def sizes(address, port, wanted):
     print("lost", lost)
 
 
+def beyond(address, port, size):
+    udp = socket.socket(family(address), socket.SOCK_DGRAM)
+    udp.connect((address, port))
+    udp.settimeout(2)
+    udp.send(os.urandom(size))
+    try:
+        got = udp.recv(65535)
+    except OSError as e:
+        if e.errno == errno.EMSGSIZE:
+            return
+        sys.exit(f"{size} octets: {e}")
+    sys.exit(f"{len(got)} octets came back")
+
+
 what, where, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
 if what == "listen":
     listen(where, number)
 elif what == "mirror":
     mirror(where, number)
+elif what == "beyond":
+    beyond(where, number, int(sys.argv[4]))
 elif what == "sizes":
     sizes(where, number, [int(a) for a in sys.argv[4:]])
 else:
