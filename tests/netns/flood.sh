@@ -53,7 +53,7 @@ attack()
 	background flood m python3 "$here/flood.py" eth0 "$what" "$mmac" "$amac" "$@" "$FLOOD_S"
 	sleep 0.5
 	transfer a b 10.9.0.2
-	finished flood 20 || fail "the flood ends with status $?: $(cat "$tmp/flood.log")"
+	finished flood $((FLOOD_S + 20)) || fail "the flood ends with status $?: $(cat "$tmp/flood.log")"
 	[ "$(($(dropped a "$reason") - before))" -gt 1000 ] || fail "counted as $reason: $(($(dropped a "$reason") - before))"
 	[ "$(path)" -eq 1500 ] || fail "the path's MTU has become $(path)"
 	ok "$what: $(cat "$tmp/flood.log") in $FLOOD_S s, $reason $(($(dropped a "$reason") - before)); TCP $(rate), without $calm"
@@ -75,7 +75,7 @@ large()
 	background flood m python3 "$here/flood.py" eth0 "$what" "$mmac" "$amac" "$@" "$FLOOD_S"
 	sleep 0.5
 	on a ping -q -c $((FLOOD_S * 8)) -i 0.1 -W 2 -s 4000 10.9.0.2 >"$tmp/ping" || fail "$(cat "$tmp/ping")"
-	finished flood 20
+	finished flood $((FLOOD_S + 20))
 	lost=$(sed -n 's/.* \([0-9]*\)[.0-9]*% packet loss.*/\1/p' "$tmp/ping")
 	ok "$what: $(cat "$tmp/flood.log"), $lost % of large datagrams lost"
 	[ "$lost" -le "$most" ] || fail "datagrams of others are lost"
