@@ -5,7 +5,7 @@
 #
 # Small packets pass and large ones vanish: that is what must not happen, in transport and tunnel mode, in UDP and without.
 . "$(dirname "$0")/lib.sh"
-: "${PMTU_MB:=3}"
+: "${PMTU_MB:=1}" # of each TCP transfer, each way
 MB=$PMTU_MB
 begin "a narrow link on the way: path MTU, fragments and ICMP"
 command -v tracepath >/dev/null || skip "tracepath is not installed (sudo tools/deps)"
