@@ -78,9 +78,10 @@ ipsecctl -s nic --json >"$tmp/nic"
 ipsecctl -f "$tmp/one" 2>/dev/null || fail "after a trial nothing can be loaded"
 
 # -v says everything an operator asks of an SA, and is still text that loads
-echo "esp tunnel from 10.9.0.1 to 10.9.0.2 spi 0x1001 enc aes-128-gcm enckey $(k 1 40) replay 256 lifetime soft 10 packets lifetime hard 3600 seconds" >"$tmp/one"
+echo "esp tunnel from 10.9.0.1 to 10.9.0.2 spi 0x1001:0x2001 enc aes-128-gcm enckey $(k 1 40):$(k 2 40) replay 256 lifetime soft 10 packets lifetime hard 3600 seconds" >"$tmp/one"
 ipsecctl -f "$tmp/one" 2>/dev/null
-for text in "esp tunnel aes-128-gcm by openssl, " " mature, " " octets of memory" "soft 10 packets, hard 3600.0 s, used 0 packets 0 octets"; do
+for text in "esp tunnel aes-128-gcm by openssl, " " mature, " " octets of memory" "soft 10 packets, hard 3600.0 s, used 0 packets 0 octets" \
+	" out 0 packets 0 octets, next number " "window 256, top number 0, replayed 0, too old 0, not authentic 0, other 0, lost 0"; do
 	says "$text" -s sa -v
 done
 ipsecctl -s sa -v -k >"$tmp/two"

@@ -71,6 +71,12 @@ ok "the largest packet is 1514 octets on the wire"
 say "TCP both ways"
 transfer a b 10.9.0.2
 transfer b a fd09::1
+ctl a -s all -v >"$tmp/all"
+for text in 'out [1-9][0-9]* packets [1-9][0-9]* octets [0-9.]+ s ago, next number [1-9]' \
+    'in [1-9][0-9]* packets [1-9][0-9]* octets [0-9.]+ s ago, window [0-9]+, top number [1-9]'; do
+	grep -qE "$text" "$tmp/all" || fail "-s all -v does not say '$text': $(cat "$tmp/all")"
+done
+ok "each SA shows its counters, last use, next number and window"
 
 say "many small datagrams at once"
 on a ping -q -c 500 -i 0.002 -W 2 10.9.0.2 >"$tmp/flood"
