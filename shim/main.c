@@ -200,6 +200,8 @@ open_control(struct daemon *d, int fd)
 	struct ctl_server_env env = {.base = d->base,
 	    .fd = fd,
 	    .handle = ctl_verb_handle,
+	    .take_fd = ctl_capture_fd,
+	    .gone = ctl_capture_gone,
 	    .ctx = &d->bump,
 	    .shared = d->o.shared,
 	    .group = d->o.group};

@@ -16,6 +16,7 @@ struct shim {
 	struct worker *worker;	   /* NULL when HALTED */
 	struct gen *gen;	   /* read by the worker: see shim_publish() */
 	struct nexthops *nexthops; /* the same */
+	struct live *live;	   /* the same; NULL: nobody captures */
 	struct events *events;
 	struct stats stats;
 	int event_fd;
@@ -129,6 +130,7 @@ shim_init(struct shim *s)
 	    .lower = s->lower,
 	    .gen = &s->gen,
 	    .nexthops = &s->nexthops,
+	    .live = &s->live,
 	    .events = s->events,
 	    .stats = &s->stats,
 	    .event_fd = s->event_fd,
@@ -269,6 +271,13 @@ shim_publish_nexthops(struct shim *s, struct nexthops *t)
 	__atomic_store_n(&s->nexthops, t, __ATOMIC_RELEASE);
 	shim_synchronize(s);
 	nexthops_free(old);
+}
+
+void
+shim_publish_live(struct shim *s, struct live *l)
+{
+	__atomic_store_n(&s->live, l, __ATOMIC_RELEASE);
+	shim_synchronize(s);
 }
 
 void

@@ -67,6 +67,10 @@ void shim_publish_after(struct shim *s, struct gen *g, void (*last)(void *ctx), 
 /** shim_publish_nexthops(s, t): the same for next hops. */
 void shim_publish_nexthops(struct shim *s, struct nexthops *t);
 
+/** shim_publish_live(s, l): the same for who captures; NULL: nobody.  The old one stays the caller's. */
+struct live;
+void shim_publish_live(struct shim *s, struct live *l);
+
 /** shim_synchronize(s): returns when no worker uses a pointer it read before the call. */
 void shim_synchronize(struct shim *s);
 

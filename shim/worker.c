@@ -14,6 +14,7 @@
 #include "flowcache.h"
 #include "fragcheck.h"
 #include "gen.h"
+#include "live.h"
 #include "log.h"
 #include "mono.h"
 #include "nexthop.h"
@@ -33,6 +34,7 @@ enum side { UPPER = 0, LOWER = 1 };
 struct worker {
 	struct worker_env env;
 	struct walk walk;
+	struct live *live; /* NULL: nobody captures */
 	int epfd, wake_fd;
 	uint32_t polled; /* bit per side: has no descriptor, so is tried on each wake-up (memory) */
 	pthread_t thread;
@@ -86,6 +88,22 @@ look(struct worker *w)
 	w->walk.gen = __atomic_load_n(w->env.gen, __ATOMIC_CONSUME);
 	w->walk.nexthops = __atomic_load_n(w->env.nexthops, __ATOMIC_CONSUME);
 	w->walk.mtu = __atomic_load_n(&w->mtu, __ATOMIC_RELAXED);
+	w->live = __atomic_load_n(w->env.live, __ATOMIC_CONSUME);
+}
+
+/* From here to capture_off() who captures is told of packets; ${b}: the burst just read, NULL: none. */
+static void
+capture_on(struct worker *w, const struct burst *b)
+{
+	if (w->live)
+		live_begin(w->live, &w->walk, b, mono_epoch_ns());
+}
+
+static void
+capture_off(struct worker *w)
+{
+	if (w->live)
+		live_end(w->live, &w->walk);
 }
 
 /* One burst from one side through the walk.  Number of packets, or -1: the edge is gone. */
@@ -101,10 +119,12 @@ burst(struct worker *w, enum side side)
 	if (n <= 0)
 		return n;
 	k->now = mono_ms();
+	capture_on(w, &b);
 	if (side == UPPER)
 		outbound_burst(k, &b);
 	else
 		inbound_burst(k, &b);
+	capture_off(w);
 	return n;
 }
 
@@ -142,7 +162,10 @@ send_injected(struct worker *w)
 	stats_add(&w->walk.stats->made[DIR_OUT], b.n);
 	edge_send(w->env.lower, &b);
 	w->walk.now = mono_ms();
+	look(w);
+	capture_on(w, NULL);
 	account_burst(&w->walk, &b, DIR_OUT);
+	capture_off(w);
 }
 
 /* ms until a packet has waited too long for its SA. */
@@ -160,7 +183,9 @@ go_on(struct worker *w)
 		return;
 	look(w);
 	w->walk.now = mono_ms();
+	capture_on(w, NULL);
 	outbound_held(&w->walk);
+	capture_off(w);
 	tell(w);
 	quiesce(w);
 }

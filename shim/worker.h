@@ -25,6 +25,7 @@ struct worker_env {
 	struct edge *upper, *lower;
 	struct gen **gen;              /* RCU-protected pointers of the shim */
 	struct nexthops **nexthops;
+	struct live **live;            /* NULL in it: nobody captures */
 	struct events *events;
 	struct stats *stats;           /* outlives the worker */
 	int event_fd;                  /* eventfd: events wait, or an edge is gone */

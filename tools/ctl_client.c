@@ -98,6 +98,42 @@ append(const char *octets, size_t n, void *ctx)
 	return wipebuf_add(ctx, octets, n);
 }
 
+static int passed = -1;
+
+int
+ctl_client_passed(void)
+{
+	int fd = passed;
+
+	passed = -1;
+	return fd;
+}
+
+/* recv() that keeps a descriptor which comes along. */
+static ssize_t
+receive_some(int fd, void *to, size_t n)
+{
+	struct iovec iov = {.iov_base = to, .iov_len = n};
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.octets,
+	    .msg_controllen = sizeof control.octets};
+	const struct cmsghdr *h;
+	ssize_t got = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+
+	if (got > 0 && (h = CMSG_FIRSTHDR(&m)) != NULL && h->cmsg_level == SOL_SOCKET &&
+	    h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int))) {
+		if (passed >= 0)
+			close(passed);
+		memcpy(&passed, CMSG_DATA(h), sizeof passed);
+	}
+	return got;
+}
+
 /* Exactly ${n} octets behind what ${b} has. */
 static int
 receive(int fd, struct wipebuf *b, size_t n, int timeout_ms)
@@ -114,7 +150,7 @@ receive(int fd, struct wipebuf *b, size_t n, int timeout_ms)
 			continue;
 		if (rc == 0)
 			return gone("does not answer");
-		got = recv(fd, b->text + b->len, n, 0);
+		got = receive_some(fd, b->text + b->len, n);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)

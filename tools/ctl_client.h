@@ -23,4 +23,7 @@ int ctl_client_ask(int fd, const json_t *req, json_t **reply);
 /** ctl_client_read(fd, type, doc, timeout_ms): the next message; timeout -1: for ever.  0; else an exit status, told. */
 int ctl_client_read(int fd, enum ctl_type *type, json_t **doc, int timeout_ms);
 
+/** ctl_client_passed(): the descriptor that came with the reply read last, and is the caller's now; -1: none. */
+int ctl_client_passed(void);
+
 #endif

@@ -45,6 +45,9 @@ static const struct verb {
     {"move", cmd_move, "flow N to M", "move a rule to another place"},
     {"import", cmd_import, "setkey|xfrm FILE",
 	"turn setkey.conf(5), or what ip xfrm state and policy print, into ipsec.conf(5)"},
+    {"capture", cmd_capture, "[--point host|wire|drop|all] [-c N] [-w FILE] [FILTER]",
+	"packets as they pass, with what is decided about each; -w writes pcapng (- for a pipe into "
+	"Wireshark), FILTER is tcpdump's"},
     {"export", cmd_export, "wireshark|tcpdump -k [FILE]",
 	"the SAs with their keys, for Wireshark's esp_sa table or tcpdump -E; FILE is made for its "
 	"owner alone"},

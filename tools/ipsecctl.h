@@ -65,6 +65,9 @@ int cmd_version(const struct ctl *c);
 /* cmd_import.c */
 int cmd_import(const struct ctl *c, int argc, char **argv);
 
+/* cmd_capture.c */
+int cmd_capture(const struct ctl *c, int argc, char **argv);
+
 /* cmd_export.c */
 int cmd_export(const struct ctl *c, int argc, char **argv);
 

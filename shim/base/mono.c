@@ -32,3 +32,12 @@ mono_date(char buf[static MONO_DATE_LEN])
 	snprintf(buf, MONO_DATE_LEN, "%s.%03uZ", second, (unsigned)(ts.tv_nsec / 1000000) % 1000);
 	return buf;
 }
+
+uint64_t
+mono_epoch_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}

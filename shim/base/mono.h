@@ -10,6 +10,9 @@
 uint64_t mono_ms(void);
 uint64_t mono_ns(void);
 
+/** mono_epoch_ns(): the calendar's time, ns since 1970; may jump.  For capture files. */
+uint64_t mono_epoch_ns(void);
+
 #define MONO_DATE_LEN 25 /* "2026-11-25T03:22:03.123Z" and NUL */
 
 /** mono_date(buf): now by the calendar, UTC, as RFC 3339 writes it; for people only.  Returns ${buf}. */

@@ -19,6 +19,7 @@
 #include "peer.h"
 #include "reload.h"
 #include "shim.h"
+#include "taps.h"
 #include "windows.h"
 
 /* What libevent watches for us. */
@@ -269,7 +270,7 @@ bump_new(
 	struct nexthop_keeper_env ne = {.base = base, .resolve = resolve, .ctx = b};
 
 	*b = (struct bump){
-	    .base = base, .opts = *opts, .retry_ms = RETRY_MIN, .started_ms = mono_ms()};
+	    .base = base, .opts = *opts, .retry_ms = RETRY_MIN, .started_ms = mono_ms(), .tap = -1};
 	if ((b->watch = calloc(1, sizeof *b->watch)) == NULL)
 		goto err0;
 	if ((b->shim = shim_new(NULL, NULL)) == NULL)
@@ -294,6 +295,8 @@ bump_new(
 		goto err9;
 	b->watch->shim = event_new(base, shim_event_fd(b->shim), EV_READ | EV_PERSIST, on_shim, b);
 	if (!b->watch->shim || event_add(b->watch->shim, NULL) < 0)
+		goto err10;
+	if ((b->taps = taps_new(b->shim)) == NULL)
 		goto err10;
 	b->keeper = keeper;
 	return 0;
@@ -489,6 +492,7 @@ bump_free(struct bump *b)
 	event_free(b->watch->numbers);
 	if (b->watch->windows)
 		event_free(b->watch->windows);
+	taps_free(b->taps);
 	confirm_free(b->confirm);
 	audit_free(b->audit);
 	expiry_free(b->expiry);

@@ -25,6 +25,7 @@ struct reload;
 struct sa;
 struct seqkeeper;
 struct shim;
+struct taps;
 struct windows;
 
 struct bump {
@@ -42,6 +43,8 @@ struct bump {
 	struct audit *audit;
 	struct confirm *confirm;     /* a policy on trial */
 	struct ctl_server *ctl;      /* who watches; NULL: nobody can */
+	struct taps *taps;           /* who captures */
+	int tap;                     /* of the request just answered, whose descriptor is still to be handed out; -1: none */
 	bool run;                    /* the operator wants packets to pass: retry when an edge is gone */
 	uint64_t started_ms;
 	/* below: bump.c's own */

@@ -26,6 +26,8 @@ struct client {
 	struct wipebuf in;  /* header and body of the request being read */
 	struct wipebuf out; /* what is to be written, from off on */
 	size_t off;
+	int pass;      /* descriptor that goes with the next octets; -1: none */
+	int tap;       /* what was passed to it, -1: nothing */
 	uint64_t lost; /* events this monitor was not told */
 	struct event *read, *write, *timer;
 };
@@ -47,6 +49,10 @@ client_free(struct client *c)
 
 	TAILQ_REMOVE(&s->clients, c, entry);
 	s->n--;
+	if (c->pass >= 0)
+		close(c->pass);
+	if (c->tap >= 0)
+		s->env.gone(s->env.ctx, c->tap);
 	s->in_total -= c->in.len;
 	if (c->read)
 		event_free(c->read);
@@ -82,6 +88,36 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	client_free(c);
 }
 
+/* Sends some of what waits, and with it the descriptor that goes along. */
+static ssize_t
+push(struct client *c)
+{
+	struct iovec iov = {.iov_base = c->out.text + c->off, .iov_len = c->out.len - c->off};
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *h;
+	ssize_t n;
+
+	if (c->pass >= 0) {
+		m.msg_control = control.octets;
+		m.msg_controllen = sizeof control.octets;
+		h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &c->pass, sizeof(int));
+	}
+	n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n >= 0 && c->pass >= 0) {
+		close(c->pass);
+		c->pass = -1;
+	}
+	return n;
+}
+
 /* Writes what waits.  false: the client is gone. */
 static bool
 flush(struct client *c)
@@ -89,8 +125,7 @@ flush(struct client *c)
 	size_t was = c->off;
 
 	while (c->off < c->out.len) {
-		ssize_t n = send(
-		    c->fd, c->out.text + c->off, c->out.len - c->off, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = push(c);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -115,7 +150,7 @@ flush(struct client *c)
 		client_free(c);
 		return false;
 	}
-	set_deadline(c, c->monitor ? 0 : c->server->env.idle_ms);
+	set_deadline(c, c->monitor || c->tap >= 0 ? 0 : c->server->env.idle_ms);
 	return true;
 }
 
@@ -164,6 +199,19 @@ refuse(struct client *c, const char *body)
 	return reply(c, body, strlen(body));
 }
 
+/* The reply takes ${fd} along; a client gets no second one. */
+static void
+hand_over(struct client *c, int fd, int tap)
+{
+	if (c->tap >= 0) {
+		close(fd);
+		c->server->env.gone(c->server->env.ctx, tap);
+		return;
+	}
+	c->pass = fd;
+	c->tap = tap;
+}
+
 /* A whole request lies in c->in.  false: the client is gone. */
 static bool
 serve(struct client *c)
@@ -171,12 +219,15 @@ serve(struct client *c)
 	struct ctl_server *s = c->server;
 	static const char nothing[] = "{\"status\":1,\"error\":\"out of memory\"}";
 	struct wipebuf out = {0};
+	int fd, tap = -1;
 	bool there;
 
 	c->busy = true;
 	if (s->env.handle(
 		s->env.ctx, c->uid, c->in.text + CTL_HEADER, c->in.len - CTL_HEADER, &out))
 		c->monitor = true;
+	if (s->env.take_fd && (fd = s->env.take_fd(s->env.ctx, &tap)) >= 0)
+		hand_over(c, fd, tap);
 	c->busy = false;
 	s->in_total -= c->in.len;
 	wipebuf_free(&c->in);
@@ -272,6 +323,7 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	c->server = s;
+	c->pass = c->tap = -1;
 	c->fd = peer;
 	c->uid = cred.uid;
 	TAILQ_INSERT_TAIL(&s->clients, c, entry);

@@ -29,6 +29,10 @@ struct ctl_server_env {
 	gid_t group;
 	/* One request's ${body} from a peer of ${uid}: writes the reply's body.  true: the peer wants to be told events from now on. */
 	bool (*handle)(void *ctx, uid_t uid, const char *body, size_t len, struct wipebuf *reply);
+	/* NULL, or: the descriptor that goes with the reply just made (-1: none), closed when it is sent, and in *${tap} what it stands for; */
+	int (*take_fd)(void *ctx, int *tap);
+	/* whoever got that one is gone. */
+	void (*gone)(void *ctx, int tap);
 	void *ctx;
 };
 

@@ -19,6 +19,7 @@ static const struct {
     {"move", ctl_edit_move},
     {"show", ctl_show},
     {"trace", ctl_trace},
+    {"capture", ctl_capture},
     {"monitor", ctl_life_monitor},
     {"attach", ctl_life_attach},
     {"detach", ctl_life_detach},

@@ -61,6 +61,12 @@ void ctl_state_nic(struct ctl_ask *a);
 void ctl_state_drops(struct ctl_ask *a);
 void ctl_state_stats(struct ctl_ask *a);
 
+/* ctl_capture.c: "capture" {point: host, wire, drop, all}: the reply comes with a descriptor.  ctl_capture_fd(), ctl_capture_gone(): for
+ * ctl_server_env; the context is the struct bump. */
+int ctl_capture(struct ctl_ask *a);
+int ctl_capture_fd(void *b, int *tap);
+void ctl_capture_gone(void *b, int tap);
+
 /* ctl_trace.c: "trace" {text: a flow statement that covers one packet, size?: octets of it}. */
 int ctl_trace(struct ctl_ask *a);
 

@@ -42,7 +42,7 @@ static const char *const controlling[] = {"open", "openat", "close", "close_rang
     "_llseek", "pread64", "pwrite64", "preadv", "pwritev", "ftruncate", "ftruncate64", "fsync",
     "fdatasync", "flock", "fcntl", "fcntl64", "fadvise64", "fallocate", "stat", "stat64", "lstat",
     "lstat64", "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "statfs", "statfs64",
-    "fstatfs", "fstatfs64", "access", "faccessat", "faccessat2", "getdents", "getdents64",
+    "fstatfs", "fstatfs64", "memfd_create", "access", "faccessat", "faccessat2", "getdents", "getdents64",
     "readlink", "readlinkat", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rename", "renameat",
     "renameat2", "unlink", "unlinkat", "rmdir", "fchmod", "fchmodat", "chmod", "umask", "bind",
     "listen", "accept", "accept4", "connect", "shutdown", "setsockopt", "getpeername", "socketpair",

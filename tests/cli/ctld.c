@@ -33,7 +33,7 @@ main(int argc, char **argv)
 	struct nic_opts opts = {.name = "t0"};
 	struct timeval limit = {.tv_sec = 300};
 	struct event_base *base = event_base_new();
-	struct ctl_server_env env = {.base = base, .handle = ctl_verb_handle, .ctx = &bump};
+	struct ctl_server_env env = {.base = base, .handle = ctl_verb_handle, .take_fd = ctl_capture_fd, .gone = ctl_capture_gone, .ctx = &bump};
 	struct event *in;
 
 	if (argc != 2 || !base || strlen(argv[1]) >= sizeof sun.sun_path)

@@ -1,0 +1,34 @@
+/*
+ * Live capture: what a worker does when somebody captures.  Its share of the worker's time is bounded: only so many octets a second are looked at
+ * (LIVE_RATE), the rest is counted as lost.
+ */
+#ifndef BITS_LIVE_H
+#define BITS_LIVE_H
+
+#include "capring.h"
+
+#define LIVE_TAPS 4         /* captures at the same time */
+#define LIVE_SNAP 65550u    /* octets of a frame */
+#define LIVE_RATE 100000000 /* octets of frames a second; and a packet counts as LIVE_PACKET more */
+#define LIVE_PACKET 256
+
+/* Who captures what. */
+struct live_tap {
+	struct capring *ring; /* NULL: nobody */
+	uint64_t head;        /* of the ring: the writer's */
+	unsigned points;
+};
+
+/* Opaque types. */
+struct live;
+
+/** live_new(taps): for the captures of ${taps}, which stay the caller's and outlive it; only one of them writes at a time.  NULL and ENOMEM. */
+struct live *live_new(struct live_tap taps[static LIVE_TAPS]);
+void live_free(struct live *l);
+
+/** live_begin(l, w, b, ns): the burst ${b} (NULL: none was read) is about to be walked at ${ns} since the epoch: from now on ${w} tells of its packets,
+ * unless they are too many.  live_end(l, w): it is done. */
+void live_begin(struct live *l, struct walk *w, const struct burst *b, uint64_t ns);
+void live_end(struct live *l, struct walk *w);
+
+#endif
