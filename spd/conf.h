@@ -115,6 +115,11 @@ int conf_parse_text(const char *name, const char *text, size_t len, const struct
  */
 int conf_check(const struct conf *c, struct diags *ds);
 
+/** conf_refuse(c, ds): of conf_check(), what is an error: 0 or -1.  conf_warn(c, ds): the rest, which takes longer with many rules; of a
+ * set without errors. */
+int conf_refuse(const struct conf *c, struct diags *ds);
+void conf_warn(const struct conf *c, struct diags *ds);
+
 /** conf_load(path, o, c, ds): conf_parse_file() and then conf_check(): what -f does. */
 int conf_load(const char *path, const struct conf_opts *o, struct conf *c, struct diags *ds);
 

@@ -321,30 +321,61 @@ check_served(const struct conf *c, const struct sa_params **v, struct diags *ds)
 	}
 }
 
-int
-conf_check(const struct conf *c, struct diags *ds)
+/* The SAs, for the checks to sort.  NULL: reported. */
+static const struct sa_params **
+sas_of(const struct conf *c, struct diags *ds)
 {
 	const struct sa_params **v = calloc(c->nsas + 1, sizeof(*v));
-	size_t errors = ds->errors, said = ds->n;
 
-	if (v == NULL) {
+	if (v == NULL)
 		diags_add(ds, "ipsec.conf", 0, 0, false, "out of memory");
+	for (size_t i = 0; v != NULL && i < c->nsas; i++)
+		v[i] = &c->sa[i];
+	return v;
+}
+
+int
+conf_refuse(const struct conf *c, struct diags *ds)
+{
+	size_t errors = ds->errors, said = ds->n;
+	const struct sa_params **v = sas_of(c, ds);
+
+	if (v == NULL)
 		return -1;
-	}
 	for (size_t i = 0; i < c->nforeign; i++)
 		diags_add(ds, c->foreign[i].file, c->foreign[i].line, c->foreign[i].col, false,
 		    "%s", c->foreign[i].why);
-	for (size_t i = 0; i < c->nsas; i++)
-		v[i] = &c->sa[i];
 	check_twins(c, v, ds);
 	check_keys(c, v, ds);
-	if (ds->errors == errors) {
-		check_served(c, v, ds);
-		check_shadows(c, ds);
-	}
 	free(v);
 	diags_sort(ds, said);
 	return ds->errors == errors ? 0 : -1;
+}
+
+void
+conf_warn(const struct conf *c, struct diags *ds)
+{
+	size_t said = ds->n;
+	const struct sa_params **v = sas_of(c, ds);
+
+	if (v == NULL)
+		return;
+	check_served(c, v, ds);
+	check_shadows(c, ds);
+	free(v);
+	diags_sort(ds, said);
+}
+
+int
+conf_check(const struct conf *c, struct diags *ds)
+{
+	size_t said = ds->n;
+
+	if (conf_refuse(c, ds) == -1)
+		return -1;
+	conf_warn(c, ds);
+	diags_sort(ds, said);
+	return 0;
 }
 
 int

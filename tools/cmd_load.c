@@ -124,10 +124,24 @@ print_sync(const json_t *reply)
 		printf("built-ins: %lld changed\n", builtins);
 }
 
-/* Sends ${c} with ${verb}; ${at}: for add, -1 none. */
+/* Tells the warnings about ${c}, and adds them to ${told}. */
+static void
+warn(const struct conf *c, struct diags *told)
+{
+	struct diags ds = {0};
+
+	conf_warn(c, &ds);
+	diags_print(&ds, stderr);
+	for (size_t i = 0; i < ds.n; i++)
+		diags_add(told, ds.d[i].file, ds.d[i].line, ds.d[i].col, true, "%s", ds.d[i].text);
+	diags_free(&ds);
+}
+
+/* Sends ${c} with ${verb}; ${at}: for add, -1 none.  ${told}: what was said of it already.  A whole set's warnings are looked for while bitsd
+ * works. */
 static int
-send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at,
-    const struct diags *told)
+send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at, bool whole,
+    struct diags *told)
 {
 	struct canon k = {0};
 	bool sync = strcmp(verb, "sync") == 0;
@@ -154,7 +168,11 @@ send_conf(const struct ctl *ctl, const char *verb, const struct conf *c, long at
 		rc = -fd;
 		goto out1;
 	}
-	if ((rc = ctl_client_ask(fd, req, &reply)) != 0)
+	if ((rc = ctl_client_send(fd, req)) != 0)
+		goto out1;
+	if (whole)
+		warn(c, told);
+	if ((rc = ctl_client_answer(fd, &reply)) != 0)
 		goto out1;
 	rc = (int)json_integer_value(json_object_get(reply, "status"));
 	localise(reply, &k, told);
@@ -184,10 +202,9 @@ load(const struct ctl *ctl, const char *verb)
 	int rc;
 
 	conf_init(&c);
-	if (ctl->remove)
-		rc = conf_parse_file(ctl->file, &o, &c, &ds);
-	else
-		rc = conf_load(ctl->file, &o, &c, &ds);
+	rc = conf_parse_file(ctl->file, &o, &c, &ds);
+	if (rc == 0 && !ctl->remove)
+		rc = ctl->parse_only ? conf_check(&c, &ds) : conf_refuse(&c, &ds);
 	diags_print(&ds, stderr);
 	if (rc < 0) {
 		rc = EXIT_WRONG;
@@ -196,7 +213,7 @@ load(const struct ctl *ctl, const char *verb)
 			conf_print_openbsd(&c, ctl->keys, stdout);
 		rc = EXIT_DONE;
 	} else {
-		rc = send_conf(ctl, verb, &c, -1, &ds);
+		rc = send_conf(ctl, verb, &c, -1, !ctl->remove, &ds);
 	}
 	conf_free(&c);
 	diags_free(&ds);
@@ -265,7 +282,7 @@ cmd_add(const struct ctl *ctl, int argc, char **argv)
 		rc = conf_parse_text("arguments", text.text, text.len, &o, &c, &ds);
 	}
 	diags_print(&ds, stderr);
-	rc = rc < 0 ? EXIT_WRONG : send_conf(ctl, "add", &c, at, &ds);
+	rc = rc < 0 ? EXIT_WRONG : send_conf(ctl, "add", &c, at, false, &ds);
 	wipebuf_free(&text);
 	conf_free(&c);
 	diags_free(&ds);

@@ -187,15 +187,13 @@ out:
 }
 
 int
-ctl_client_ask(int fd, const json_t *req, json_t **reply)
+ctl_client_send(int fd, const json_t *req)
 {
 	struct ctl_header h = {.type = CTL_REQUEST};
 	struct wipebuf b = {0};
 	uint8_t head[CTL_HEADER] = {0};
-	enum ctl_type type = CTL_EVENT;
 	int rc;
 
-	*reply = NULL;
 	if (wipebuf_add(&b, head, sizeof head) < 0 ||
 	    json_dump_callback(req, append, &b, JSON_COMPACT) < 0 ||
 	    b.len - CTL_HEADER > CTL_BODY_MAX) {
@@ -207,9 +205,28 @@ ctl_client_ask(int fd, const json_t *req, json_t **reply)
 	ctl_header_put(&h, (uint8_t *)b.text);
 	rc = send_all(fd, &b);
 	wipebuf_free(&b);
+	return rc;
+}
+
+int
+ctl_client_answer(int fd, json_t **reply)
+{
+	enum ctl_type type = CTL_EVENT;
+	int rc = 0;
+
+	*reply = NULL;
 	while (rc == 0 && type != CTL_REPLY) {
 		json_decref(*reply);
 		rc = ctl_client_read(fd, &type, reply, ANSWER_MS);
 	}
 	return rc;
+}
+
+int
+ctl_client_ask(int fd, const json_t *req, json_t **reply)
+{
+	int rc = ctl_client_send(fd, req);
+
+	*reply = NULL;
+	return rc ? rc : ctl_client_answer(fd, reply);
 }

@@ -20,6 +20,10 @@ int ctl_client_connect(const char *nic, const char *path);
 /** ctl_client_ask(fd, req, reply): sends ${req} and waits for the answer, which is the caller's.  0; else an exit status, told. */
 int ctl_client_ask(int fd, const json_t *req, json_t **reply);
 
+/** ctl_client_send(fd, req), ctl_client_answer(fd, reply): the halves of ctl_client_ask(), for who has something to do meanwhile. */
+int ctl_client_send(int fd, const json_t *req);
+int ctl_client_answer(int fd, json_t **reply);
+
 /** ctl_client_read(fd, type, doc, timeout_ms): the next message; timeout -1: for ever.  0; else an exit status, told. */
 int ctl_client_read(int fd, enum ctl_type *type, json_t **doc, int timeout_ms);
 
