@@ -82,6 +82,7 @@ fault() # NAME SECONDS [lossless]
 	from=$(uptime_now)
 	at_healed=$from
 	"fault_$name"
+	sleep 0.5 # what is looked at next was sent after the fault
 	within 30 whole || fail "$name: the traffic does not come back"
 	to=$(uptime_now)
 	sleep 0.7 # on a busy machine what is on its way is not lost
