@@ -14,7 +14,7 @@ ah_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t hlen, uint8_t nex
 	enum drop d;
 
 	xform_name(sa, p);
-	if (p->len - p->l3 > (p->af == 6 ? 65535u + 40 : 65535u))
+	if (p->len - p->l3 > ip_most(p->af))
 		return DROP_TOO_BIG;
 	if ((d = xform_begin(sa, w)) != DROP_NONE || (d = xform_number(sa, w, &seq)) != DROP_NONE)
 		return d;

@@ -153,21 +153,28 @@ capture_decide(const struct gen *gen, enum dir dir, const struct pkt *p, struct 
 		r->rule = search(gen->spd, p->policy);
 }
 
+bool
+capture_wants(unsigned points, const struct capture_rec *r)
+{
+	unsigned at = r->point == CAPTURE_HOST ? CAPTURE_AT_HOST : CAPTURE_AT_WIRE;
+
+	return points & at || (points & CAPTURE_DROPPED && r->word == CAPTURE_DROP);
+}
+
 /* One staged frame, with what is known of its packet. */
 static void
 tell_staged(struct capture *c, unsigned i, struct capture_rec r)
 {
 	struct staged *s = &c->stage[i];
-	unsigned at = c->dir == DIR_OUT ? CAPTURE_AT_HOST : CAPTURE_AT_WIRE;
 
 	s->told = true;
-	if (!(c->points & at) && !(c->points & CAPTURE_DROPPED && r.word == CAPTURE_DROP))
+	r.point = c->dir == DIR_OUT ? CAPTURE_HOST : CAPTURE_WIRE;
+	if (!capture_wants(c->points, &r))
 		return;
 	r.ts = s->ts;
 	r.len = s->len;
 	r.caplen = s->caplen;
 	r.link = s->link;
-	r.point = c->dir == DIR_OUT ? CAPTURE_HOST : CAPTURE_WIRE;
 	r.came = 1;
 	c->sink(c->ctx, &r, c->octets + (size_t)i * c->snap);
 }
@@ -216,12 +223,9 @@ capture_read(struct capture *c, struct burst *b, enum dir dir)
 static void
 tell(struct capture *c, const struct pkt *p, bool came, struct capture_rec *r)
 {
-	bool host = (r->dir == DIR_OUT) == came;
-	unsigned at = host ? CAPTURE_AT_HOST : CAPTURE_AT_WIRE;
-
-	if (!(c->points & at) && !(c->points & CAPTURE_DROPPED && r->word == CAPTURE_DROP))
+	r->point = (r->dir == DIR_OUT) == came ? CAPTURE_HOST : CAPTURE_WIRE;
+	if (!capture_wants(c->points, r))
 		return;
-	r->point = host ? CAPTURE_HOST : CAPTURE_WIRE;
 	r->came = came;
 	r->ts = p->ts_ns ? p->ts_ns : c->now;
 	r->len = p->len;

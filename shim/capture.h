@@ -68,6 +68,9 @@ void capture_flush(struct capture *c);
 /** capture_decide(gen, dir, p, r): all of ${r} that does not depend on the point: verdict, rule, SAs, numbers. */
 void capture_decide(const struct gen *gen, enum dir dir, const struct pkt *p, struct capture_rec *r);
 
+/** capture_wants(points, r): is ${r}, whose point and word are set, one of those that ${points} asks for? */
+bool capture_wants(unsigned points, const struct capture_rec *r);
+
 /** capture_word(r): "protected", "opened", "bypassed", "dropped", "held" or "made". */
 const char *capture_word(const struct capture_rec *r);
 

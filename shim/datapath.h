@@ -226,6 +226,13 @@ enum drop tunnel_pop(struct pkt *p, uint32_t inner, struct sa_counters *c);
  * IPv4's.  Its length, 20 or 40. */
 uint32_t ip_bare(uint8_t *h, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto, uint32_t payload, bool df);
 
+/** ip_most(af): the octets of the largest packet that IP's length field can say, IPv6's header not counted in it. */
+static inline uint32_t
+ip_most(unsigned af)
+{
+	return af == 6 ? 65535 + 40 : 65535;
+}
+
 /** ip_finish(p): sets the outer IP header's length to the frame's, and the IPv4 checksum. */
 void ip_finish(struct pkt *p);
 

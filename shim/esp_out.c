@@ -90,7 +90,7 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 	protected = esp_trailer(sa, p, len, tfc, next);
 	if (protected == 0)
 		return DROP_NO_ROOM;
-	if (p->len - p->l3 > (p->af == 6 ? 65535u + 40 : 65535u))
+	if (p->len - p->l3 > ip_most(p->af))
 		return DROP_TOO_BIG;
 	if ((d = xform_begin(sa, w)) != DROP_NONE || (d = xform_number(sa, w, &seq)) != DROP_NONE)
 		return d;

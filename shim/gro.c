@@ -98,6 +98,18 @@ gro_same_flow(const struct gro_group *g, const struct pkt *p)
 	       ipaddr_eq(&q->key.remote, &p->key.remote) && ipaddr_eq(&q->key.local, &p->key.local);
 }
 
+/* ${p} becomes the group's last, with ${n} octets of payload; one shorter than the first ends it. */
+static void
+gro_append(struct gro_group *g, struct pkt *p, uint32_t n, uint8_t id)
+{
+	g->id = id;
+	g->last->next = p;
+	g->last = p;
+	g->n++;
+	g->len += n;
+	g->open = n == g->size;
+}
+
 /* ${p}, of the group's flow, becomes its last; false: it does not fit behind the others. */
 static bool
 gro_join(struct gro_group *g, struct pkt *p, uint16_t hlen)
@@ -116,13 +128,9 @@ gro_join(struct gro_group *g, struct pkt *p, uint16_t hlen)
 		return false;
 	if (!gro_summed(p))
 		return false;
-	g->id = id;
-	g->last->next = p;
-	g->last = p;
-	g->n++;
-	g->len += n;
+	gro_append(g, p, n, id);
 	g->seq += n;
-	g->open = n == g->size && (p->key.proto == IPPROTO_UDP || !(k[13] & (TCP_PSH | TCP_FIN)));
+	g->open &= p->key.proto == IPPROTO_UDP || !(k[13] & (TCP_PSH | TCP_FIN));
 	return true;
 }
 
@@ -228,12 +236,7 @@ gro_encap_join(struct gro_group *g, struct pkt *p, uint16_t hlen)
 	    memcmp(pkt_data(g->first) + p->l4, pkt_data(p) + p->l4, 4) != 0 || n > g->size ||
 	    g->len + n - p->l3 > IP_MAX || g->n == UDP_SEGMENTS || !gro_same_ip(g, p, &id))
 		return false;
-	g->id = id;
-	g->last->next = p;
-	g->last = p;
-	g->n++;
-	g->len += n;
-	g->open = n == g->size;
+	gro_append(g, p, n, id);
 	return true;
 }
 
@@ -260,6 +263,13 @@ gro_encap_burst(struct gro *g, const struct burst *b)
 		last->size = p->len - hlen;
 		last->open = hlen != 0;
 	}
+}
+
+void
+gro_drop(const struct gro_group *g, enum drop d)
+{
+	for (struct pkt *p = g->first; p; p = p->next)
+		p->drop = d;
 }
 
 void

@@ -48,6 +48,9 @@ void gro_burst(struct gro *g, const struct burst *b);
  */
 void gro_encap_burst(struct gro *g, const struct burst *b);
 
+/** gro_drop(g, d): each packet of ${g} gets that drop. */
+void gro_drop(const struct gro_group *g, enum drop d);
+
 #define GRO_HEAD 128 /* longest header of a group: link with two tags, IPv6, TCP with options */
 
 /**

@@ -19,10 +19,8 @@ sink(void *ctx, const struct capture_rec *r, const uint8_t *octets)
 
 	for (unsigned i = 0; i < LIVE_TAPS; i++) {
 		struct live_tap *t = &l->taps[i];
-		unsigned at = r->point == CAPTURE_HOST ? CAPTURE_AT_HOST : CAPTURE_AT_WIRE;
 
-		if (t->ring != NULL &&
-		    (t->points & at || (t->points & CAPTURE_DROPPED && r->word == CAPTURE_DROP)))
+		if (t->ring != NULL && capture_wants(t->points, r))
 			capring_put(t->ring, &t->head, r, octets);
 	}
 }

@@ -76,11 +76,11 @@ static bool
 is_beyond_ip(const struct pkt *p, const uint32_t size[], const uint32_t clear[], unsigned steps,
     uint32_t *mtu)
 {
-	uint32_t most = p->af == 6 ? 65535 + 40 : 65535;
+	uint32_t most = ip_most(p->af);
 
 	for (unsigned i = 0; i < steps; i++) {
 		if (p->sa[i]->p.mode == MODE_TUNNEL)
-			most = p->sa[i]->p.dst.af == 6 ? 65535 + 40 : 65535;
+			most = ip_most(p->sa[i]->p.dst.af);
 		if (size[i] > most) {
 			*mtu = room_within(p, clear, most);
 			return true;

@@ -38,7 +38,7 @@ struct datagram {
 struct reasm {
 	unsigned held;
 	uint64_t next_deadline;
-	struct datagram d[REASM_SHARES][REASM_SHARE];
+	struct datagram d[REASM_MAX]; /* the shares, one behind the other */
 };
 
 struct reasm *
@@ -63,9 +63,9 @@ reasm_free(struct reasm *r, struct pktpool *pool)
 {
 	if (!r)
 		return;
-	for (unsigned i = 0; i < REASM_SHARES * REASM_SHARE; i++)
-		if (r->d[i / REASM_SHARE][i % REASM_SHARE].whole)
-			pkt_free(pool, r->d[i / REASM_SHARE][i % REASM_SHARE].whole);
+	for (unsigned i = 0; i < REASM_MAX; i++)
+		if (r->d[i].whole)
+			pkt_free(pool, r->d[i].whole);
 	free(r);
 }
 
@@ -92,8 +92,8 @@ reasm_expire(struct walk *w)
 	if (w->now < r->next_deadline)
 		return;
 	r->next_deadline = UINT64_MAX;
-	for (unsigned i = 0; i < REASM_SHARES * REASM_SHARE; i++) {
-		struct datagram *d = &r->d[i / REASM_SHARE][i % REASM_SHARE];
+	for (unsigned i = 0; i < REASM_MAX; i++) {
+		struct datagram *d = &r->d[i];
 
 		if (!d->whole)
 			continue;
@@ -176,7 +176,7 @@ reasm_atomic(struct pkt *p)
 static struct datagram *
 reasm_share(struct reasm *r, const struct pkt *p)
 {
-	return r->d[p->key.dir == DIR_OUT ? 0 : p->nchain == 0 ? 1 : 2];
+	return r->d + REASM_SHARE * (p->key.dir == DIR_OUT ? 0 : p->nchain == 0 ? 1 : 2);
 }
 
 static const struct sa *

@@ -12,6 +12,7 @@
 
 #define REASM_SHARES     3     /* the host's, clear from the wire (ESP and AH too), out of SAs */
 #define REASM_SHARE      64    /* datagrams at a time of each */
+#define REASM_MAX        (REASM_SHARES * REASM_SHARE)
 #define REASM_PER_SOURCE 16    /* of these from one source, or out of one SA */
 #define REASM_MS4        30000 /* RFC 1122 3.3.2 asks for 60 to 120 s, Linux and RFC 8900's users live with 30 */
 #define REASM_MS6        60000 /* RFC 8200 4.5 */

@@ -369,12 +369,9 @@ conf_warn(const struct conf *c, struct diags *ds)
 int
 conf_check(const struct conf *c, struct diags *ds)
 {
-	size_t said = ds->n;
-
 	if (conf_refuse(c, ds) == -1)
 		return -1;
-	conf_warn(c, ds);
-	diags_sort(ds, said);
+	conf_warn(c, ds); /* nothing was said yet that would have to be sorted in */
 	return 0;
 }
 

@@ -55,7 +55,7 @@ replay_verdict(void *ctx, enum dir dir, const struct pkt *p)
 		replay_svg_add(r->svg, dir, p, r->walk.now);
 	if (r->explaining)
 		replay_explain_verdict(r, dir, p);
-	if (!r->each)
+	if (!r->o->verbose)
 		return;
 	capture_decide(r->gen, dir, p, &v);
 	if (r->packets != NULL)

@@ -155,7 +155,6 @@ make_walk(struct rerun *r)
 		return -1;
 	if (r->o->svg != NULL && (r->svg = replay_svg_new(r->first)) == NULL)
 		return -1;
-	r->each = r->o->verbose;
 	if (r->o->verbose || r->o->annotate != NULL || r->o->svg != NULL || r->o->explain != 0) {
 		w->verdict = replay_verdict;
 		w->verdict_ctx = r;

@@ -48,7 +48,6 @@ struct rerun {
 	uint64_t began, shown; /* ms, of the progress bar */
 	bool terminal, lines;
 	json_t *packets;     /* -v with --json: one object each */
-	bool each;           /* -v: print verdicts */
 	bool failed;         /* a file could not be read or written to its end; told */
 };
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "bootid.h"
 #include "log.h"
 #include "nic_int.h"
 
@@ -25,21 +26,6 @@ static const char *const phase_name[] = {[NIC_NONE] = "none",
     [NIC_TAKEN] = "taken",
     [NIC_GIVING] = "giving"};
 static const char *const way_name[] = {[NIC_MOVED] = "moved", [NIC_GUARDED] = "guarded"};
-
-static int
-boot_id(char id[static 64])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd == -1 ? -1 : read(fd, id, 63);
-
-	if (fd != -1)
-		close(fd);
-	if (n <= 0)
-		return -1;
-	id[n] = 0;
-	id[strcspn(id, "\n")] = 0;
-	return 0;
-}
 
 static json_t *
 hex_of(const void *data, size_t len)
@@ -149,10 +135,9 @@ state_json(const struct nic *n)
 {
 	const struct nic_state *st = &n->st;
 	json_t *sysctl = json_array();
-	char boot[64];
+	char boot[BOOTID_LEN];
 
-	if (boot_id(boot) == -1)
-		boot[0] = 0;
+	(void)bootid(boot);
 	for (size_t i = 0; i < st->conf.sysctl.n; i++)
 		json_array_append_new(sysctl, json_string(st->conf.sysctl.line[i]));
 	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}",
@@ -206,12 +191,12 @@ tidy(const struct nic *n)
 {
 	const char *own = strrchr(n->file, '/') + 1, *id;
 	size_t len = strlen(n->name);
-	char path[PATH_MAX], boot[64];
+	char path[PATH_MAX], boot[BOOTID_LEN];
 	struct dirent *e;
 	json_t *j;
 	DIR *d;
 
-	if (boot_id(boot) == -1 || (d = opendir(n->dir)) == NULL)
+	if (bootid(boot) == -1 || (d = opendir(n->dir)) == NULL)
 		return;
 	while ((e = readdir(d)) != NULL) {
 		const char *number = e->d_name + len + 1;
@@ -294,7 +279,7 @@ state_from(json_t *j, struct nic_state *st)
 int
 nic_save_load(const struct nic *n, struct nic_state *st, char *why, size_t cap)
 {
-	char boot[64] = "";
+	char boot[BOOTID_LEN];
 	const char *id, *netns;
 	json_error_t err;
 	json_t *j;
@@ -313,7 +298,7 @@ nic_save_load(const struct nic *n, struct nic_state *st, char *why, size_t cap)
 		-1 ||
 	    version != SAVE_VERSION)
 		goto bad;
-	if (boot_id(boot) == 0 && strcmp(boot, id) != 0) {
+	if (bootid(boot) == 0 && strcmp(boot, id) != 0) {
 		json_decref(j);
 		errno = ENOENT;
 		return -1;

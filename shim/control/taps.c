@@ -53,7 +53,7 @@ err:
 	return NULL;
 }
 
-/* What the worker does from now on follows from tap[]; ${gone} is no longer used by it then. */
+/* What the worker does from now on follows from tap[]. */
 static int
 publish(struct taps *t)
 {

@@ -20,12 +20,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "bootid.h"
 #include "log.h"
 #include "rundir.h"
 #include "sa.h"
 
 #define CHUNK	   65536
-#define BOOT_LEN   40
 #define CHUNKS_MAX 4096 /* 8 million windows */
 #define MARGIN	   4	/* packets on top of twice what came in the time before */
 #define NOT_OURS   UINT64_MAX
@@ -37,7 +37,7 @@ struct record {
 };
 
 struct header {
-	char magic[8], boot[BOOT_LEN];
+	char magic[8], boot[BOOTID_LEN];
 };
 
 #define RECORDS (CHUNK / sizeof(struct record))
@@ -137,21 +137,6 @@ after_boot(struct windows *w)
 	}
 }
 
-static void
-boot_id(char id[static BOOT_LEN])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0;
-
-	memset(id, 0, BOOT_LEN);
-	if (fd >= 0) {
-		n = read(fd, id, BOOT_LEN - 1);
-		close(fd);
-	}
-	if (n <= 0)
-		id[0] = '\0';
-}
-
 /* The file, made where it is missing or is none of ours.  Descriptor, locked, or -1 and errno. */
 static int
 open_file(int dir)
@@ -198,7 +183,7 @@ struct windows *
 windows_open(const char *state_dir, const char *boot, char *why, size_t cap)
 {
 	struct windows *w = calloc(1, sizeof *w);
-	char id[BOOT_LEN];
+	char id[BOOTID_LEN];
 	int dir = -1;
 
 	if (!w) {
@@ -212,7 +197,7 @@ windows_open(const char *state_dir, const char *boot, char *why, size_t cap)
 		snprintf(why, cap, "%s/windows: %s", state_dir, strerror(errno));
 		goto err;
 	}
-	boot_id(id);
+	(void)bootid(id);
 	if (boot) {
 		memset(id, 0, sizeof id);
 		memcpy(id, boot, strnlen(boot, sizeof id - 1));

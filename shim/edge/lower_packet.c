@@ -147,13 +147,6 @@ drop_of(int error)
 	}
 }
 
-static void
-refuse(struct gro_group *g, enum drop d)
-{
-	for (struct pkt *p = g->first; p; p = p->next)
-		p->drop = d;
-}
-
 /* Sends k->msg[0..n), whose packets are g[]; number of packets sent.  What the kernel refuses for its own sake is passed over; a full or
  * dead device takes the rest of the burst with it, or each would cost a system call to hear the same. */
 static unsigned
@@ -173,9 +166,9 @@ send_all(struct edge_packet *k, int fd, struct gro_group *g, unsigned n)
 			continue;
 		}
 		d = drop_of(errno);
-		refuse(&g[at++], d);
+		gro_drop(&g[at++], d);
 		while (d != DROP_EDGE_ERROR && at < n)
-			refuse(&g[at++], d);
+			gro_drop(&g[at++], d);
 	}
 	return sent;
 }
@@ -192,25 +185,14 @@ static struct iovec *
 load(struct edge_packet *k, unsigned n, const struct gro_group *g, struct iovec *iov)
 {
 	struct msghdr *m = &k->msg[n].msg_hdr;
-	const struct pkt *p = g->first;
-	struct vnet joined;
 
 	m->msg_iov = iov;
-	if (g->n > 1) {
-		gro_head(g, k->head[n] + VNET_HLEN, &joined);
-		vnet_write(k->head[n], &joined, k->head[n] + VNET_HLEN, g->hlen);
-		*iov++ = (struct iovec){k->head[n], VNET_HLEN + g->hlen};
-		for (; p; p = p->next)
-			*iov++ = (struct iovec){pkt_data(p) + g->hlen, p->len - g->hlen};
-	} else {
-		if (way_of(k, p) == k->whole) {
-			vnet_write(k->head[n], &p->todo, pkt_data(p), p->len);
-			*iov++ = (struct iovec){k->head[n], VNET_HLEN};
-		}
-		*iov++ = (struct iovec){pkt_data(p), p->len};
-	}
-	m->msg_iovlen = (size_t)(iov - m->msg_iov);
-	return iov;
+	m->msg_iovlen = 1;
+	if (way_of(k, g->first) == k->whole)
+		m->msg_iovlen = vnet_group(g, k->head[n], VNET_HLEN, iov);
+	else
+		*iov = (struct iovec){pkt_data(g->first), g->first->len};
+	return iov + m->msg_iovlen;
 }
 
 /* In order, so that a flow of which some packets have something left to do and others have not stays in order. */

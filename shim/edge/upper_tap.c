@@ -244,30 +244,14 @@ static unsigned
 write_group(struct edge_tap *t, const struct gro_group *g)
 {
 	uint8_t h[VNET_HLEN_TAP + GRO_HEAD] = {0};
-	struct pkt *p = g->first;
-	struct vnet joined;
-	int n = 0;
-	enum drop d;
+	int n = (int)vnet_group(g, h, VNET_HLEN_TAP, t->iov);
 	ssize_t r;
 
-	if (g->n > 1) {
-		gro_head(g, h + VNET_HLEN_TAP, &joined);
-		vnet_write(h, &joined, h + VNET_HLEN_TAP, g->hlen);
-		t->iov[n++] = (struct iovec){h, VNET_HLEN_TAP + g->hlen};
-		for (const struct pkt *m = p; m; m = m->next)
-			t->iov[n++] = (struct iovec){pkt_data(m) + g->hlen, m->len - g->hlen};
-	} else {
-		vnet_write(h, &p->todo, pkt_data(p), p->len);
-		t->iov[n++] = (struct iovec){h, VNET_HLEN_TAP};
-		t->iov[n++] = (struct iovec){pkt_data(p), p->len};
-	}
 	while ((r = writev(t->fd, t->iov, n)) == -1 && errno == EINTR)
 		;
 	if (r != -1)
 		return g->n;
-	d = drop_of(errno);
-	for (; p; p = p->next)
-		p->drop = d;
+	gro_drop(g, drop_of(errno));
 	return 0;
 }
 

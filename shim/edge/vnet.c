@@ -24,7 +24,8 @@ vnet_read(const uint8_t h[static VNET_HLEN], struct vnet *v)
 	v->csum_offset = raw.csum_offset;
 }
 
-void
+/* ${v}, which is to do about a frame that begins with the ${len} octets at ${frame}. */
+static void
 vnet_write(uint8_t h[static VNET_HLEN], const struct vnet *v, const uint8_t *frame, uint32_t len)
 {
 	struct virtio_net_hdr raw = {0};
@@ -43,4 +44,25 @@ vnet_write(uint8_t h[static VNET_HLEN], const struct vnet *v, const uint8_t *fra
 			       (v->gso != GSO_UDP && doff < len ? (frame[doff] >> 4) * 4 : 8));
 	}
 	memcpy(h, &raw, sizeof raw);
+}
+
+unsigned
+vnet_group(const struct gro_group *g, uint8_t *h, uint32_t hlen, struct iovec *iov)
+{
+	const struct pkt *p = g->first;
+	struct vnet joined;
+	unsigned n = 0;
+
+	if (g->n == 1) {
+		vnet_write(h, &p->todo, pkt_data(p), p->len);
+		iov[n++] = (struct iovec){h, hlen};
+		iov[n++] = (struct iovec){pkt_data(p), p->len};
+		return n;
+	}
+	gro_head(g, h + hlen, &joined);
+	vnet_write(h, &joined, h + hlen, g->hlen);
+	iov[n++] = (struct iovec){h, hlen + g->hlen};
+	for (; p; p = p->next)
+		iov[n++] = (struct iovec){pkt_data(p) + g->hlen, p->len - g->hlen};
+	return n;
 }

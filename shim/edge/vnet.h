@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
+#include "gro.h"
 #include "pkt.h"
 
 #define VNET_HLEN     10 /* PACKET_VNET_HDR */
@@ -15,7 +17,11 @@
 /** vnet_read(h, v): from its VNET_HLEN octets, in the machine's byte order.  A gso of a kind we do not know stays what it is. */
 void vnet_read(const uint8_t h[static VNET_HLEN], struct vnet *v);
 
-/** vnet_write(h, v, frame, len): ${v}, which is to do about a frame that begins with the ${len} octets at ${frame}, as its VNET_HLEN octets. */
-void vnet_write(uint8_t h[static VNET_HLEN], const struct vnet *v, const uint8_t *frame, uint32_t len);
+/**
+ * vnet_group(g, h, hlen, iov):
+ * What the kernel is to be given of ${g}, a frame or several as one, into ${iov}, which has room for g->n + 1: the ${hlen} octets of header at
+ * ${h}, zeroed but for what is written here (VNET_HLEN), and behind them the frame.  ${h} has room for GRO_HEAD octets more.  Number of pieces.
+ */
+unsigned vnet_group(const struct gro_group *g, uint8_t *h, uint32_t hlen, struct iovec *iov);
 
 #endif
