@@ -178,21 +178,6 @@ test_udp_too_big(void **state)
 	assert_int_equal(dropped(&pr.a, DIR_OUT, DROP_TOO_BIG), 3);
 }
 
-/* Everything passes. */
-static void
-open_policy(struct host *h)
-{
-	struct policy *r = policy_new();
-
-	selector_any(&r->sel);
-	pair_range(&r->sel.local, NULL);
-	pair_range(&r->sel.remote, NULL);
-	r->dirs = 3;
-	r->action = ACT_BYPASS;
-	r->type = FLOW_BYPASS;
-	host_policy(h, 2, &r, 1, NULL, 0);
-}
-
 /* Clear traffic goes whole where the edge takes it, in packets where it does not; the counters are the same. */
 static void
 test_bypass(void **state)
@@ -263,7 +248,7 @@ test_dropped(void **state)
 	uint32_t l4, hlen, len = build(false, false, 14480, &l4, &hlen);
 	struct vnet v = todo(false, false, l4, 1448);
 
-	host_policy(&pr.a, 1, NULL, 0, NULL, 0);
+	host_policy(&pr.a, ++pr.generation, NULL, 0, NULL, 0);
 	hand_in(&pr.a, DIR_OUT, super, len, &v);
 	assert_int_equal(dropped(&pr.a, DIR_OUT, DROP_POLICY_DEFAULT), 10);
 	hand_in(&pr.a, DIR_IN, super, len, &v);

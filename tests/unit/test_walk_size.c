@@ -53,29 +53,6 @@ test_too_big(void **state)
 	assert_int_equal(dropped(&pr.a, DIR_OUT, DROP_TOO_BIG), 16);
 }
 
-static void
-give_pieces(struct walk *w, struct burst *b)
-{
-	for (unsigned i = 0; i < b->n; i++) {
-		host_send1(&pr.a, pkt_data(b->p[i]), b->p[i]->len);
-		pkt_free(w->pool, b->p[i]);
-	}
-}
-
-/* What a's stack does with a datagram above its MTU; b's pool lends the slots, its counters are left alone. */
-static void
-host_cuts(const uint8_t *f, uint32_t len, uint32_t mtu)
-{
-	struct stats unused = {0};
-	struct walk cutter = {.pool = pr.b.w.pool, .rng = pr.b.w.rng, .stats = &unused};
-	struct emit e = {.w = &cutter, .rest = give_pieces};
-	struct pkt *p = frame_pkt(cutter.pool, f, len);
-
-	assert_int_equal(classify(p, DIR_OUT), DROP_NONE);
-	frag_split(&cutter, p, mtu, &e, DIR_OUT);
-	emit_end(&e);
-}
-
 /* Without DF, and whatever the host cut itself, everything arrives whole: 65507 octets of UDP too. */
 static void
 test_fragments(void **state)

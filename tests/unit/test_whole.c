@@ -18,29 +18,6 @@
 
 static uint8_t f[70000], wire[70000], got[70000];
 
-/* As a's stack does with a datagram above its MTU; b's pool lends the slots, its counters are left alone. */
-static void
-give_pieces(struct walk *w, struct burst *b)
-{
-	for (unsigned i = 0; i < b->n; i++) {
-		host_send1(&pr.a, pkt_data(b->p[i]), b->p[i]->len);
-		pkt_free(w->pool, b->p[i]);
-	}
-}
-
-static void
-host_cuts(uint32_t len)
-{
-	struct stats unused = {0};
-	struct walk cutter = {.pool = pr.b.w.pool, .rng = pr.b.w.rng, .stats = &unused};
-	struct emit e = {.w = &cutter, .rest = give_pieces};
-	struct pkt *p = frame_pkt(cutter.pool, f, len);
-
-	assert_int_equal(classify(p, DIR_OUT), DROP_NONE);
-	frag_split(&cutter, p, 1500, &e, DIR_OUT);
-	emit_end(&e);
-}
-
 /* A datagram of that many octets of IP, from a's host to b's; does it arrive? */
 static bool
 arrives(const char *src, const char *dst, uint32_t octets)
@@ -50,7 +27,7 @@ arrives(const char *src, const char *dst, uint32_t octets)
 	int n;
 
 	assert_int_equal(len, 14 + octets);
-	host_cuts(len);
+	host_cuts(f, len, 1500);
 	pair_wire(&pr.a, &pr.b);
 	if ((n = edge_mem_take(pr.b.w.upper, got, sizeof got)) < 0)
 		return false;
@@ -211,25 +188,14 @@ test_atomic_kept(void **state)
 	    IPSEC_ESP, MODE_TUNNEL, "fd00::1", "fd00::2", "aes-128-gcm"};
 	uint32_t len =
 	    make_atomic(f, 20, 54, frame_make_udp(f, "fd00::1", "fd00::2", 1, 2, 0, 300));
-	struct policy *r;
 
 	pair_protect(&pr, &tunnel, 1, "fd00::1", "fd00::2");
 	host_send1(&pr.a, f, len);
 	assert_int_equal(pair_wire(&pr.a, &pr.b), 1);
 	assert_int_equal(edge_mem_take(pr.b.w.upper, got, sizeof got), len);
 	assert_memory_equal(got + 14, f + 14, len - 14);
-	for (int i = 0; i < 2; i++) {
-		struct host *h = i ? &pr.b : &pr.a;
-
-		r = policy_new();
-		selector_any(&r->sel);
-		pair_range(&r->sel.local, NULL);
-		pair_range(&r->sel.remote, NULL);
-		r->dirs = 3;
-		r->action = ACT_BYPASS;
-		r->type = FLOW_BYPASS;
-		host_policy(h, ++pr.generation, &r, 1, NULL, 0);
-	}
+	open_policy(&pr.a);
+	open_policy(&pr.b);
 	host_send1(&pr.a, f, len);
 	assert_int_equal(pair_wire(&pr.a, &pr.b), 1);
 	assert_int_equal(edge_mem_take(pr.b.w.upper, got, sizeof got), len);

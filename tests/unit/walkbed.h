@@ -113,6 +113,42 @@ sealed(uint8_t *wire, uint32_t n)
 	return (uint32_t)got;
 }
 
+static inline void
+give_pieces(struct walk *w, struct burst *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		host_send1(&pr.a, pkt_data(b->p[i]), b->p[i]->len);
+		pkt_free(w->pool, b->p[i]);
+	}
+}
+
+/* What a's stack does with a datagram above its MTU; b's pool lends the slots, its counters are left alone. */
+static inline void
+host_cuts(const uint8_t *f, uint32_t len, uint32_t mtu)
+{
+	struct stats unused = {0};
+	struct walk cutter = {.pool = pr.b.w.pool, .rng = pr.b.w.rng, .stats = &unused};
+	struct emit e = {.w = &cutter, .rest = give_pieces};
+	struct pkt *p = frame_pkt(cutter.pool, f, len);
+
+	assert_int_equal(classify(p, DIR_OUT), DROP_NONE);
+	frag_split(&cutter, p, mtu, &e, DIR_OUT);
+	emit_end(&e);
+}
+
+/* Everything passes. */
+static inline void
+open_policy(struct host *h)
+{
+	struct policy *r = policy_new();
+
+	selector_any(&r->sel);
+	r->dirs = 3;
+	r->action = ACT_BYPASS;
+	r->type = FLOW_BYPASS;
+	host_policy(h, ++pr.generation, &r, 1, NULL, 0);
+}
+
 /* Runs the group once through each crypto back end there is; failures. */
 static inline int
 walkbed_run(const char *group, const struct CMUnitTest *tests, size_t n)
