@@ -59,9 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct edge *e;
 	bool cooked;
 
-	if (pool == NULL) {
+	if (pool == NULL)
 		pool = pktpool_new(2, PKT_FRAME_MAX);
-	}
 	assert_true(in != -1 && out != -1 && pool != NULL);
 	assert_true(write(in, data, size) == (ssize_t)size);
 	if ((e = open_fd(in, out)) != NULL) {
@@ -77,6 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    cooked || sum[0] == sum[1]); /* a cooked header may say more than we keep */
 		edge_free(e);
 	}
+	assert_true(pktpool_left(pool) == 2); /* every packet is back */
 	close(in);
 	close(out);
 	return 0;
