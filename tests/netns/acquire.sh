@@ -6,13 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 begin "type acquire: the first packets wait for the SA; pfp: it serves one flow"
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
+two_hosts
 
 echo 'flow esp transport from 10.9.0.1 to 10.9.0.2 type acquire' >"$tmp/a.conf"
 echo 'flow esp transport from 10.9.0.2 to 10.9.0.1 type acquire' >"$tmp/b.conf"

@@ -18,18 +18,7 @@ import struct
 import sys
 import time
 
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def mac(text):
-    return bytes.fromhex(text.replace(":", ""))
+from frame import capture, checksum, mac
 
 
 def ip(src, dst, proto, payload, ident=1, frag=0, options=b"", total=None, ihl=None):
@@ -42,13 +31,7 @@ def ip(src, dst, proto, payload, ident=1, frag=0, options=b"", total=None, ihl=N
 
 def captured(name, spi):
     """IP packets of a pcap file that carry ESP of that SPI."""
-    with open(name, "rb") as f:
-        data = f.read()
-    at = 24
-    while at + 16 <= len(data):
-        size = struct.unpack("<I", data[at + 8:at + 12])[0]
-        frame = data[at + 16:at + 16 + size]
-        at += 16 + size
+    for frame in capture(name):
         if len(frame) >= 42 and frame[12:14] == b"\x08\0" and frame[23] == 50 and frame[34:38] == struct.pack("!I", spi):
             yield frame[14:]
 

@@ -68,11 +68,7 @@ attack()
 }
 for kind in $ATTACKS; do attack "$kind"; done
 
-say "in all"
-kill "${pid[flow]}"
-unsniff leak
-total=$(python3 "$here/steady.py" total "$tmp/flow")
-grep -q ' changed 0 doubled 0 overtaken 0 ' <<<"$total" || fail "$total"
+in_all
 ok "$total"
 cat "$tmp/figures"
 done_all

@@ -6,15 +6,7 @@
 begin "closed: injected packets, dead daemons"
 
 mac_a=02:00:00:00:00:0a mac_b=02:00:00:00:00:0b mac_w=02:00:00:00:00:0e
-host a
-host b
-wire w
-plug a eth0 w wa $mac_a
-plug b eth0 w wb $mac_b
-on a ip addr add 10.9.0.1/24 dev eth0
-on a ip addr add fd09::1/64 dev eth0 nodad
-on b ip addr add 10.9.0.2/24 dev eth0
-on b ip addr add fd09::2/64 dev eth0 nodad
+two_hosts6 $mac_a $mac_b
 reach a 10.9.0.2
 reach a fd09::2
 
@@ -55,23 +47,8 @@ new_key 1
 new_key 2
 new_key 3
 new_key 4
-{
-	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-	sa transport fd09::1 fd09::2 0x1002 0x2002 "${key[3]}" "${key[4]}"
-	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-	echo 'flow esp transport from fd09::1 to fd09::2'
-} >"$tmp/a.conf"
-{
-	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-	sa transport fd09::2 fd09::1 0x2002 0x1002 "${key[4]}" "${key[3]}"
-	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-	echo 'flow esp transport from fd09::2 to fd09::1'
-} >"$tmp/b.conf"
-echo '# nothing' >"$tmp/none.conf"
-for h in a b; do
-	start $h eth0 "$tmp/none.conf"
-	load $h "$tmp/$h.conf"
-done
+pair_conf aes-128-gcm aes-128-gcm
+start_pair
 reach a 10.9.0.2
 reach a fd09::2
 settle a

@@ -3,13 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 begin "bitsd as a daemon"
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
+two_hosts
 reach a 10.9.0.2
 mkdir -m 700 "$tmp/a" "$tmp/a/conf.d"
 nic_of[a]=eth0

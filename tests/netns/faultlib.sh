@@ -15,26 +15,13 @@ slack=1
 
 bed()
 {
-	host a
-	host b
-	wire w
-	plug a eth0 w wa 02:00:00:00:00:0a
-	plug b eth0 w wb 02:00:00:00:00:0b
-	on a ip addr add 10.9.0.1/24 dev eth0
-	on b ip addr add 10.9.0.2/24 dev eth0
+	two_hosts 02:00:00:00:00:0a 02:00:00:00:00:0b
 	new_key 1
 	new_key 2
 	new_key 3
-	{
-		sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-		echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-	} >"$tmp/a.conf"
-	{
-		sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-		# what a sends after a change of its key
-		echo "esp transport in from 10.9.0.1 to 10.9.0.2 spi 0x1002 enc aes-128-gcm enckey ${key[3]}"
-		echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-	} >"$tmp/b.conf"
+	pair_conf
+	# what a sends after a change of its key
+	echo "esp transport in from 10.9.0.1 to 10.9.0.2 spi 0x1002 enc aes-128-gcm enckey ${key[3]}" >>"$tmp/b.conf"
 	sed "s/^esp .*/esp transport out from 10.9.0.1 to 10.9.0.2 spi 0x1002 enc aes-128-gcm enckey ${key[3]}\nesp transport in from 10.9.0.2 to 10.9.0.1 spi 0x2001 enc aes-128-gcm enckey ${key[2]}/" \
 		"$tmp/a.conf" >"$tmp/a2.conf"
 	# a state directory that can be full
@@ -64,6 +51,16 @@ leave()
 	umount -l "$tmp/a/state" 2>/dev/null
 	(exit $status)
 	cleanup
+}
+
+# the end of it: nothing of the flow came changed, twice or overtaken; $total says the sums
+in_all()
+{
+	say "in all"
+	kill "${pid[flow]}"
+	unsniff leak
+	total=$(python3 "$here/steady.py" total "$tmp/flow")
+	grep -q ' changed 0 doubled 0 overtaken 0 ' <<<"$total" || fail "$total"
 }
 
 uptime_now() { cut -d ' ' -f 1 /proc/uptime; }

@@ -48,11 +48,7 @@ run long many_sas 1 lossless
 run long dhcp 1 lossless
 [ "$slack" -gt 1 ] || run long memory 1 lossless
 
-say "in all"
-kill "${pid[flow]}"
-unsniff leak
-total=$(python3 "$here/steady.py" total "$tmp/flow")
-grep -q ' changed 0 doubled 0 overtaken 0 ' <<<"$total" || fail "$total"
+in_all
 ok "$total"
 cat "$tmp/figures"
 done_all

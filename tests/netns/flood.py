@@ -12,17 +12,7 @@ import struct
 import sys
 import time
 
-
-def mac(text):
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
+from frame import checksum, mac
 
 
 def ip(src, dst, proto, payload, ident=1, frag=0):

@@ -18,21 +18,9 @@ for h in a b m; do
 done
 new_key 1
 new_key 2
-{
-	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-	echo 'flow from any to any type bypass'
-} >"$tmp/a.conf"
-{
-	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-	echo 'flow from any to any type bypass'
-} >"$tmp/b.conf"
-echo '# nothing' >"$tmp/none.conf"
-for h in a b; do
-	start $h eth0 "$tmp/none.conf"
-	load $h "$tmp/$h.conf"
-done
+pair_conf
+for h in a b; do echo 'flow from any to any type bypass' >>"$tmp/$h.conf"; done
+start_pair
 reach a 10.9.0.2
 reach m 10.9.0.1
 amac=$(mac_of a eth0) mmac=$(mac_of m eth0)

@@ -8,15 +8,7 @@ begin "guarded: a NIC that stays in the host's namespace"
 command -v nft >/dev/null || skip "nft is not installed (sudo tools/deps)"
 
 mac_a=02:00:00:00:00:0a mac_b=02:00:00:00:00:0b mac_w=02:00:00:00:00:0e
-host a
-host b
-wire w
-plug a eth0 w wa $mac_a
-plug b eth0 w wb $mac_b
-on a ip addr add 10.9.0.1/24 dev eth0
-on a ip addr add fd09::1/64 dev eth0 nodad
-on b ip addr add 10.9.0.2/24 dev eth0
-on b ip addr add fd09::2/64 dev eth0 nodad
+two_hosts6 $mac_a $mac_b
 on a ip route add default via 10.9.0.2
 if ! at a nft add table netdev probe; then skip "this kernel has no nftables"; fi
 if ! at a nft add chain netdev probe c '{ type filter hook ingress device "eth0" priority 0; }' 2>/dev/null; then
@@ -30,14 +22,7 @@ before=$(configuration a)
 
 new_key 1
 new_key 2
-{
-	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-} >"$tmp/a.conf"
-{
-	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-} >"$tmp/b.conf"
+pair_conf
 echo '# nothing' >"$tmp/none.conf"
 
 segments() { at a awk '/^Tcp: [0-9]/ {print $11}' /proc/net/snmp; }

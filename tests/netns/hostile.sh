@@ -4,25 +4,12 @@
 . "$(dirname "$0")/lib.sh"
 begin "hostile clients of the control socket"
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
+two_hosts
 new_key 1
 new_key 2
 echo '# nothing' >"$tmp/none.conf"
 for h in a b; do start $h eth0 "$tmp/none.conf"; done
-{
-	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-} >"$tmp/a.conf"
-{
-	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-} >"$tmp/b.conf"
+pair_conf
 load a "$tmp/a.conf"
 load b "$tmp/b.conf"
 reach a 10.9.0.2

@@ -13,17 +13,7 @@ import socket
 import struct
 import sys
 
-
-def mac(text):
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
+from frame import capture, checksum, esp_offset, mac
 
 
 def ip(src, dst, proto, payload):
@@ -61,28 +51,6 @@ def vlan(number, kind, *args):
 def arp(src_mac, src, target):
     a, b = ipaddress.ip_address(src).packed, ipaddress.ip_address(target).packed
     return b"\xff" * 6 + mac(src_mac) + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac(src_mac) + a + bytes(6) + b
-
-
-def esp_offset(frame):
-    """Where the ESP header begins in an Ethernet frame, or None."""
-    kind = struct.unpack("!H", frame[12:14])[0]
-    if kind == 0x0800 and frame[23] == 50:
-        return 14 + 4 * (frame[14] & 15)
-    if kind == 0x86dd and frame[20] == 50:
-        return 54
-    return None
-
-
-def capture(name):
-    """The frames of a pcap file."""
-    with open(name, "rb") as f:
-        data = f.read()
-    order = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
-    at = 24
-    while at + 16 <= len(data):
-        size = struct.unpack(order + "I", data[at + 8:at + 12])[0]
-        yield data[at + 16:at + 16 + size]
-        at += 16 + size
 
 
 def esp(name, number, *changes):

@@ -10,7 +10,7 @@
 # Everything made here goes away at exit, also after a failure or a signal: processes by their number, namespaces by their names, which
 # carry this shell's number; files lie in one folder made by mktemp.
 set -euo pipefail
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 umask 077
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -145,6 +145,23 @@ plug()
 	at "$3" ip link set "$4" master br0 up
 	at "$1" ip link set "$2" up
 }
+# two_hosts [MAC-A [MAC-B]]: a 10.9.0.1 and b 10.9.0.2, each with its eth0 on the wire w, at its ports wa and wb; two_hosts6: and fd09::1, fd09::2
+two_hosts()
+{
+	host a
+	host b
+	wire w
+	plug a eth0 w wa "${1:-}"
+	plug b eth0 w wb "${2:-}"
+	on a ip addr add 10.9.0.1/24 dev eth0
+	on b ip addr add 10.9.0.2/24 dev eth0
+}
+two_hosts6()
+{
+	two_hosts "$@"
+	on a ip addr add fd09::1/64 dev eth0 nodad
+	on b ip addr add fd09::2/64 dev eth0 nodad
+}
 mac_of() { at "$1" ip -o link show "$2" | sed 's/.*link\/ether \([^ ]*\).*/\1/'; } # (/sys is another namespace's)
 
 # background NAME HOST CMD...: runs beside; its output in $tmp/NAME.log, its number in pid[NAME] (so no function may stand between)
@@ -258,6 +275,33 @@ declare -A key=()
 new_key() { key[$1]=0x$(od -An -v -tx1 -N"${2:-20}" /dev/urandom | tr -d ' \n'); }
 # sa MODE A B SPI-OUT SPI-IN KEY-OUT KEY-IN [options]
 sa() { echo "esp $1 from $2 to $3 spi $4:$5 enc ${8:-aes-128-gcm} enckey $6:$7"; }
+# pair_conf [ENC [ENC6 [OPTIONS6]]]: $tmp/a.conf and $tmp/b.conf, transport mode between the two hosts: IPv4 with the keys 1 and 2 and, with ENC6, IPv6
+# with the keys 3 and 4
+pair_conf()
+{
+	{
+		sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}" "${1:-}"
+		[ $# -lt 2 ] || echo "$(sa transport fd09::1 fd09::2 0x1002 0x2002 "${key[3]}" "${key[4]}" "$2") ${3:-}"
+		echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
+		[ $# -lt 2 ] || echo 'flow esp transport from fd09::1 to fd09::2'
+	} >"$tmp/a.conf"
+	{
+		sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}" "${1:-}"
+		[ $# -lt 2 ] || echo "$(sa transport fd09::2 fd09::1 0x2002 0x1002 "${key[4]}" "${key[3]}" "$2") ${3:-}"
+		echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
+		[ $# -lt 2 ] || echo 'flow esp transport from fd09::2 to fd09::1'
+	} >"$tmp/b.conf"
+}
+# start_pair: bitsd on both hosts, without a policy, and then each host's file by ipsecctl, which makes the keys' records
+start_pair()
+{
+	local h
+	echo '# nothing' >"$tmp/none.conf"
+	for h in a b; do
+		start $h eth0 "$tmp/none.conf"
+		load $h "$tmp/$h.conf"
+	done
+}
 
 # --- traffic
 

@@ -3,13 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 begin "link state and MTU follow the NIC"
 
-host a
-host b
-wire w
-plug a eth0 w wa 02:00:00:00:00:0a
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
+two_hosts 02:00:00:00:00:0a
 echo 'flow from any to any type bypass' >"$tmp/bypass.conf"
 start a eth0 "$tmp/bypass.conf"
 reach a 10.9.0.2

@@ -7,15 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 begin "super-frames from the host and to it, protected and in clear, and without them"
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on a ip addr add fd09::1/64 dev eth0 nodad
-on b ip addr add 10.9.0.2/24 dev eth0
-on b ip addr add fd09::2/64 dev eth0 nodad
+two_hosts6
 settle a
 settle b
 

@@ -4,36 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 begin "a restart opens no door for replays"
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
-on a ip addr add fd09::1/64 dev eth0 nodad
-on b ip addr add fd09::2/64 dev eth0 nodad
+two_hosts6
 new_key 1
 new_key 2
 new_key 3 36
 new_key 4 36
-{
-	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-	echo "$(sa transport fd09::1 fd09::2 0x1002 0x2002 "${key[3]}" "${key[4]}" chacha20-poly1305) esn"
-	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-	echo 'flow esp transport from fd09::1 to fd09::2'
-} >"$tmp/a.conf"
-{
-	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-	echo "$(sa transport fd09::2 fd09::1 0x2002 0x1002 "${key[4]}" "${key[3]}" chacha20-poly1305) esn"
-	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-	echo 'flow esp transport from fd09::2 to fd09::1'
-} >"$tmp/b.conf"
-echo '# nothing' >"$tmp/none.conf"
-for h in a b; do
-	start $h eth0 "$tmp/none.conf"
-	load $h "$tmp/$h.conf"
-done
+pair_conf aes-128-gcm chacha20-poly1305 esn
+start_pair
 reach a 10.9.0.2
 reach a fd09::2
 

@@ -3,13 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 begin "no key is left behind in memory"
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
+two_hosts
 reach a 10.9.0.2
 
 keys() { printf '%s\n' "${key[@]}"; }
@@ -26,14 +20,7 @@ algorithm() # NAME OCTETS: both hosts' files, with new keys
 {
 	new_key 1 "$2"
 	new_key 2 "$2"
-	{
-		sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}" "$1"
-		echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-	} >"$tmp/a.conf"
-	{
-		sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}" "$1"
-		echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-	} >"$tmp/b.conf"
+	pair_conf "$1"
 }
 
 echo '# nothing' >"$tmp/none.conf"

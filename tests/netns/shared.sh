@@ -8,27 +8,14 @@ daemon_args()
 	echo -i "$2" -f "$3" --run-dir "$tmp/$1/run" --state-dir "$tmp/state" --nic-netns "$tag-$(private "$1")"
 }
 
-host a
-host b
-wire w
-plug a eth0 w wa
-plug b eth0 w wb
-on a ip addr add 10.9.0.1/24 dev eth0
-on b ip addr add 10.9.0.2/24 dev eth0
+two_hosts
 settle a
 settle b
 was_a=$(configuration a)
 was_b=$(configuration b)
 new_key 1
 new_key 2
-{
-	sa transport 10.9.0.1 10.9.0.2 0x1001 0x2001 "${key[1]}" "${key[2]}"
-	echo 'flow esp transport from 10.9.0.1 to 10.9.0.2'
-} >"$tmp/a.conf"
-{
-	sa transport 10.9.0.2 10.9.0.1 0x2001 0x1001 "${key[2]}" "${key[1]}"
-	echo 'flow esp transport from 10.9.0.2 to 10.9.0.1'
-} >"$tmp/b.conf"
+pair_conf
 echo '# discard' >"$tmp/none.conf"
 start a eth0 "$tmp/none.conf"
 start b eth0 "$tmp/none.conf"
