@@ -111,8 +111,8 @@ capture b drops --point drop -c 1
 inject x eth0 esp "$tmp/wire.pcap" 0 >/dev/null
 finished drops 10 || fail "$(cat "$tmp/drops.log")"
 notes "$tmp/drops.pcapng" | grep -q replay_dup || fail "the drop is not captured"
-background pipe a sh -c "'$IPSECCTL' -S '$(sock a)' capture -c 2 -w - | tshark -r - -T fields -e frame.comment 2>/dev/null"
-background lines a "$IPSECCTL" -S "$(sock a)" capture -c 2
+background pipe a sh -c "'$IPSECCTL' -S '$(sock a)' capture -c 2 -w - icmp and dst host 10.9.0.2 | tshark -r - -T fields -e frame.comment 2>/dev/null"
+background lines a "$IPSECCTL" -S "$(sock a)" capture -c 2 icmp and dst host 10.9.0.2
 sleep 0.5
 on a ping -q -c 4 -i 0.1 10.9.0.2 >/dev/null
 finished pipe 10 || fail "$(cat "$tmp/pipe.log")"

@@ -12,8 +12,9 @@ for row in doc["suites"]:
     assert key not in seen, key
     seen.add(key)
     assert row["out_ns"] > 0 and row["in_ns"] > 0, key
-    assert abs(row["out_mpps"] * row["out_ns"] - 1000) < 20 + 0.01 * row["out_ns"], key
-    assert abs(row["out_gbit"] - row["octets"] * 8 / row["out_ns"]) < 0.02, key
+    assert abs(row["out_mpps"] * row["out_ns"] - 1000) < 0.01 * row["out_ns"] + 0.1 * row["out_mpps"], key
+    # (out_ns is told to a tenth: at few of them a nanosecond's tenth is many Gbit/s)
+    assert abs(row["out_gbit"] - row["octets"] * 8 / row["out_ns"]) < 0.01 + 0.1 * row["out_gbit"] / row["out_ns"], key
     assert (row["cipher_ns"] > 0) == (row["suite"] != "none"), key
 assert {s for s, _, _ in seen} >= {"none", "aes-128-gcm", "chacha20-poly1305", "aes-128-cbc-sha256"}
 assert {o for _, _, o in seen} == {64, 576, 1400}
