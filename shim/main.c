@@ -284,6 +284,7 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 
 	if ((fd = listen_control(d)) < 0) /* to give it to a group takes what is given up next */
 		return 1;
+	nic_aside_load();
 	if (privs_drop() < 0)
 		fatal("cannot give up capabilities");
 	privs_kept(why, sizeof why);

@@ -13,4 +13,7 @@
 /* SO_MARK of the lower edge's sockets.  Where the NIC is guarded in place (nic_guard.c), only frames that carry it leave. */
 #define NIC_MARK 0x62697473u    /* "bits" */
 
+/* Mark of frames that came in and are for us, though they say that they are for another host (nic_aside.c). */
+#define NIC_TAKEN_MARK 0x62697474u
+
 #endif

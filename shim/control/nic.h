@@ -44,6 +44,10 @@ struct nic_info {
 /* Opaque types. */
 struct nic;
 
+/** nic_aside_load(): once, before bpf(2) is given up: what spares a NIC that is taken later the way through a stack nobody uses (nic_aside.c).
+ * Without it all works the same, only slower. */
+void nic_aside_load(void);
+
 /**
  * nic_check(o, why, cap):
  * Can this NIC be taken at all?  0; or -1 and a sentence in ${why} that says what is wrong and what would be right: no such NIC (names the

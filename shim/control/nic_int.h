@@ -8,6 +8,7 @@
  *   nic_addr.c nic_route.c nic_nexthop.c nic_neigh.c nic_sysctl.c   its parts
  *   nic_link.c     link messages
  *   nic_guard.c    nftables netdev hooks for a NIC that cannot move
+ *   nic_aside.c    keeps the stack of the NIC's own namespace from what only our sockets want
  *   nic_save.c     the state file
  *   nic_event.c    what netlink tells
  *
@@ -160,6 +161,9 @@ void nic_guard_inherit(
     struct nic_guard *g, const char *dev); /* owns it, when the last owner has gone */
 void nic_guard_close(struct nic_guard *g);
 int nic_guard_remove(int netns, const char *dev);
+
+/* nic_aside.c: nic_aside_load() is in nic.h.  0, or -1 and errno: then frames also enter that stack, which costs time and nothing else. */
+int nic_aside(struct netlink *nl, unsigned index);
 
 /* nic_place.c */
 /** nic_place_look(n): where NIC and TAP are: n->way, lower, lower_fd, lower_index (0: nowhere), tap_index, n->seen_*. */

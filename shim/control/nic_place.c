@@ -200,6 +200,9 @@ nic_place_settle(struct nic *n, bool up, char *why, size_t cap)
 		numb(n->lower_name);
 		nic_step();
 	}
+	if (n->way == NIC_MOVED && nic_aside(n->lower, n->lower_index) == -1)
+		log_debug("nic", "%s: its frames enter the stack of its namespace too: %s",
+		    n->lower_name, strerror(errno));
 	if (nic_link_addr_gen(n->lower, n->lower_index, IN6_ADDR_GEN_MODE_NONE) == -1)
 		log_debug("nic", "%s: no address generation mode: %s", n->lower_name,
 		    netlink_why(n->lower));

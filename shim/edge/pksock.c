@@ -19,8 +19,11 @@
 #define TAKE		  BPF_STMT(BPF_RET | BPF_K, 0xffffffff)
 #define REFUSE		  BPF_STMT(BPF_RET | BPF_K, 0)
 
-/* PKSOCK_IP4, _IP6, _ALL: the socket's protocol says the rest. */
+/* PKSOCK_IP4, _IP6, _ALL: the socket's protocol says the rest.  The mark says of a frame whose type was changed on its way to the first two
+ * that it is ours. */
 static struct sock_filter ours[] = {
+    LOAD(MARK),
+    IF_EQ(NIC_TAKEN_MARK, 4, 0),
     LOAD(PKTTYPE),
     IF_EQ(PACKET_OTHERHOST, 1, 0),
     IF_EQ(PACKET_OUTGOING, 0, 1),

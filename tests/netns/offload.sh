@@ -55,6 +55,15 @@ ok "b's host gets frames of up to $(longest up) octets"
 [ "$(dropped a too_big)" -le 4 ] || fail "super-frames are too big: $(dropped a too_big)"
 ok "too big: $(dropped a too_big), single frames of the first round trips"
 
+say "the stack of the NIC's own namespace is spared what is for the bump alone"
+received() { at "$(private "$1")" awk '$1 == "Ip:" && $2 ~ /[0-9]/ { print $4 }' /proc/net/snmp; }
+if at "$(private b)" tc filter show dev eth0 ingress 2>/dev/null | grep -q bits_aside; then
+	[ "$(received b)" -lt 10 ] || fail "$(received b) packets went into it"
+	ok "packets that went into it: $(received b)"
+else
+	ok "this kernel takes no program at the ingress (CONFIG_NET_CLS_BPF): $(received b) packets went into it"
+fi
+
 say "datagrams in one send (UDP GSO)"
 on a python3 - 10.9.0.2 "$tmp/udp-ready" <<'PY' &
 import os, socket, sys, time
