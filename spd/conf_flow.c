@@ -425,6 +425,7 @@ rule(struct parser *p, const struct flow_line *f, const struct iprange *from,
 		conf_error(p, f->first, NULL, "%s", why);
 		goto err;
 	}
+	policy_settle(r);
 	return conf_add_rule(p, f->first, r);
 err:
 	policy_unref(r);

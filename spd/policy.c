@@ -2,19 +2,39 @@
 #include <string.h>
 #include "policy.h"
 
+/* What a settled rule without templates points to: read as one that says nothing, never written. */
+static const struct sa_template no_step;
+
 struct policy *
 policy_new(void)
 {
 	struct policy *p = calloc(1, sizeof *p);
 
-	if (p == NULL)
+	if (p == NULL || (p->step = calloc(POLICY_STEPS_MAX, sizeof *p->step)) == NULL) {
+		free(p);
 		return NULL;
+	}
 	selector_any(&p->sel);
 	p->dirs = 1 << DIR_OUT | 1 << DIR_IN;
 	p->action = ACT_BYPASS;
 	p->type = FLOW_BYPASS;
 	p->refs = 1;
 	return p;
+}
+
+void
+policy_settle(struct policy *p)
+{
+	struct sa_template *less;
+
+	if (p->step == &no_step)
+		return;
+	if (p->nsteps == 0) {
+		free(p->step);
+		p->step = (struct sa_template *)&no_step;
+	} else if ((less = realloc(p->step, p->nsteps * sizeof *less)) != NULL) {
+		p->step = less;
+	}
 }
 
 struct policy *
@@ -29,6 +49,8 @@ policy_unref(struct policy *p)
 {
 	if (p == NULL || __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
+	if (p->step != &no_step)
+		free(p->step);
 	free(p->srcid);
 	free(p->dstid);
 	free(p);

@@ -45,7 +45,7 @@ struct policy {
 	uint8_t nsteps;
 	uint8_t frags;             /* enum policy_frags */
 	uint8_t pfp;               /* enum policy_pfp, or'ed */
-	struct sa_template step[POLICY_STEPS_MAX];
+	struct sa_template *step;  /* its own: POLICY_STEPS_MAX of them until policy_settle(), never NULL */
 	struct policy_counters count[2]; /* by enum dir */
 
 	/* cold */
@@ -56,6 +56,9 @@ struct policy {
 
 /** policy_new(): a bypass rule for everything both ways, one reference; NULL and ENOMEM. */
 struct policy *policy_new(void);
+
+/** policy_settle(p): the rule is finished: gives back the room of templates it does not use, which is half a rule.  For those who have very many. */
+void policy_settle(struct policy *p);
 struct policy *policy_ref(struct policy *p);
 void policy_unref(struct policy *p);
 

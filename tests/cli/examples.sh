@@ -1,6 +1,6 @@
 #!/bin/bash
 # examples IPSECCTL CTLD IPSECREPLAY: each command of the EXAMPLES of ipsecctl(8) and ipsecreplay(1) does what it is there for, in the order of
-# the page.  (ipsec.conf(5)'s are loaded by golden/man.)
+# the page.  (ipsec.conf(5)'s are loaded by golden/man; bitsd(8)'s by netns/daemon.)
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 tests=$(cd "$(dirname "$0")/.." && pwd)
 man=$tests/../tools/man
@@ -20,18 +20,6 @@ src 10.9.0.1 dst 10.9.0.6
 	sel src 0.0.0.0/0 dst 0.0.0.0/0
 X
 
-# The commands of a page, one a line: what stands behind "$ " or "# ", with the lines that go on.
-commands()
-{
-	awk '/^\.Sh / { on = /EXAMPLES/; next }
-		/^\.Bd/ { shown = 1; next }
-		/^\.Ed/ { shown = 0; next }
-		!on || !shown { next }
-		/^[$#] / { if (all) print all; all = substr($0, 3); next }
-		{ sub(/\\e$/, "", all); all = all " " $0 }
-		END { if (all) print all }' "$man/$1"
-}
-
 # run PAGE FOLDER: every command in turn; what the last one printed is in $tmp/N.out
 run()
 {
@@ -46,7 +34,7 @@ run()
 		fi
 		(cd "$2" && HOME=$tmp/home PATH=$tmp/bin:$PATH bash -o pipefail -c "$command") >"$tmp/$n.out" 2>"$tmp/$n.err" </dev/null ||
 			fail "$1: '$command': status $?: $(head -3 "$tmp/$n.err")"
-	done < <(commands "$1")
+	done < <("$tests/man_commands" "$man/$1")
 }
 
 # the first file of ipsec.conf(5)

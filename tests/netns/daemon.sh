@@ -63,4 +63,29 @@ within 10 ended "${pid[bitsd-a]}" || fail "it does not end"
 silent a 10.9.0.2
 at "$(private a)" ip link show eth0 >/dev/null || fail "the NIC left its namespace"
 ok "socket and pid file are gone, the NIC stays isolated"
+
+say "the examples of bitsd(8)"
+rm -r conf.d
+mkdir "$tmp/bin"
+printf '#!/bin/sh\nexec "%s" "$@" -f "%s/ipsec.conf" --run-dir "%s/run" --state-dir "%s/state" --nic-netns "%s"\n' \
+	"$BITSD" "$PWD" "$PWD" "$PWD" "$tag-$(private a)" >"$tmp/bin/bitsd"
+printf '#!/bin/sh\nexec "%s" -S "%s/run/eth0.sock" "$@"\n' "$IPSECCTL" "$PWD" >"$tmp/bin/ipsecctl"
+chmod +x "$tmp/bin/"*
+n=0
+while IFS= read -r command; do
+	n=$((n + 1))
+	show a "$command"
+	# shellcheck disable=SC2086 # words, as a shell would part them
+	(PATH=$tmp/bin:$PATH at a $command) >"$tmp/example$n.log" 2>&1 </dev/null || fail "'$command': $(cat "$tmp/example$n.log")"
+	if [ "$n" -eq 2 ]; then
+		pid[bitsd-a]=$(cat run/eth0.pid)
+		children+=("${pid[bitsd-a]}")
+		silent a 10.9.0.2 # no rule
+	fi
+done < <("$here/../man_commands" "$top/tools/man/bitsd.8")
+[ $n -eq 4 ] || fail "there are $n of them, not 4"
+grep -q eth0 "$tmp/example3.log" || fail "-s nic does not tell of eth0: $(cat "$tmp/example3.log")"
+at a ip -d link show eth0 | grep -q veth || fail "the NIC is not back"
+reach a 10.9.0.2
+ok "checked, started, looked at, given back"
 done_all

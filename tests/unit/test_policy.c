@@ -56,12 +56,18 @@ check(void **state)
 #define REFUSED(change)                                                                            \
 	do {                                                                                       \
 		struct policy copy = *p, *c = &copy;                                               \
+		struct sa_template step[POLICY_STEPS_MAX];                                         \
+                                                                                                   \
+		c->step = memcpy(step, p->step, sizeof step);                                      \
 		change;                                                                            \
 		assert_non_null(policy_check(c));                                                  \
 	} while (0)
 #define TAKEN(change)                                                                              \
 	do {                                                                                       \
 		struct policy copy = *p, *c = &copy;                                               \
+		struct sa_template step[POLICY_STEPS_MAX];                                         \
+                                                                                                   \
+		c->step = memcpy(step, p->step, sizeof step);                                      \
 		change;                                                                            \
 		assert_null(policy_check(c));                                                      \
 	} while (0)
@@ -97,6 +103,25 @@ check(void **state)
 	REFUSED(c->step[0].mode = MODE_TRANSPORT; c->step[0].peer = ip4(10, 0, 0, 2);
 		c->sel.remote = ((struct iprange){ip4(10, 0, 0, 3), ip4(10, 0, 0, 9)}));
 	policy_unref(p);
+}
+
+/* A finished rule is what it was, and one without templates may be read as if it had an empty one. */
+static void
+settle(void **state)
+{
+	struct policy *p = protect(MODE_TUNNEL), *q = protect(MODE_TUNNEL), *none = policy_new();
+
+	policy_settle(q);
+	assert_true(policy_eq(p, q));
+	policy_settle(q);
+	assert_true(policy_eq(p, q));
+	policy_settle(none);
+	policy_settle(none);
+	assert_int_equal(none->step[0].mode, MODE_ANY);
+	assert_null(policy_check(none));
+	policy_unref(p);
+	policy_unref(q);
+	policy_unref(none);
 }
 
 static void
@@ -199,6 +224,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fresh),
 	    cmocka_unit_test(check),
+	    cmocka_unit_test(settle),
 	    cmocka_unit_test(eq),
 	    cmocka_unit_test(sa_fits),
 	    cmocka_unit_test(names),

@@ -5,7 +5,8 @@
  *     bits_bench_spd [LOOKUPS [SEED]]
  *
  * Half of the packets lie near a rule, half anywhere; both directions and families.  Each figure is the best of some rounds, in
- * the thread's own CPU time, so that what else the machine does counts little.
+ * the thread's own CPU time, and each round goes over all numbers of rules, so that what else the machine does, and other users
+ * of its caches, count little.
  */
 #include <stdio.h>
 #include <time.h>
@@ -13,10 +14,15 @@
 #include "flowcache.h"
 #include "spd.h"
 
-enum { SIZES = 5, ROUNDS = 7, FLOWS = 1 << 16 };
+enum { SIZES = 5, ROUNDS = 15, FLOWS = 1 << 16, HITS = 100000, BUSY_FLOWS = 1024 };
 
-struct result {
-	double index, linear, miss, hit, load_ms;
+/* So many rules, the packets to look up in them, and the best figures so far. */
+struct bed {
+	size_t rules, lookups;
+	struct policy **rule;
+	struct flowkey *key;
+	struct spd *spd;
+	double index, linear, miss, hit, build_ms;
 };
 
 static double
@@ -34,106 +40,108 @@ static volatile uintptr_t sink;
 typedef struct policy *(*lookup)(const struct spd *, const struct flowkey *, size_t *);
 
 static double
-measure(lookup find, const struct spd *spd, const struct flowkey *k, size_t n, int rounds)
+less(double a, double b)
 {
-	double best = 1e18;
+	return a < b ? a : b;
+}
 
-	for (int r = 0; r < rounds; r++) {
-		double start = now_ns(), ns;
-		uintptr_t sum = 0;
+static double
+measure(lookup find, const struct bed *b, size_t n)
+{
+	double start = now_ns();
+	uintptr_t sum = 0;
 
-		for (size_t i = 0; i < n; i++)
-			sum += (uintptr_t)find(spd, &k[i], NULL);
-		ns = (now_ns() - start) / (double)n;
-		sink = sum;
-		best = ns < best ? ns : best;
-	}
-	return best;
+	for (size_t i = 0; i < n; i++)
+		sum += (uintptr_t)find(b->spd, &b->key[i], NULL);
+	sink = sum;
+	return (now_ns() - start) / (double)n;
 }
 
 /* What classification costs a packet whose flow is not in the worker's cache: asking there, the SPD, reading what the rule
- * says, remembering it. */
+ * says, remembering it.  In a new generation nothing is known. */
 static double
-measure_miss(const struct spd *spd, const struct flowkey *k, size_t n)
+measure_miss(const struct bed *b, struct flowcache *c, uint64_t generation)
 {
-	struct flowcache *c = flowcache_new(FLOWS, rules_rnd64());
-	double best = 1e18;
+	double start = now_ns();
+	uintptr_t sum = 0;
 
-	if (c == NULL)
-		abort();
-	for (uint64_t r = 1; r <= ROUNDS; r++) { /* in a new generation nothing is known */
-		double start = now_ns(), ns;
-		uintptr_t sum = 0;
+	for (size_t i = 0; i < b->lookups; i++) {
+		struct flow f = {0};
 
-		for (size_t i = 0; i < n; i++) {
-			struct flow f = {0};
-
-			if (flowcache_get(c, &k[i], r))
-				continue;
-			f.policy = spd_lookup(spd, &k[i], NULL);
-			sum += f.policy ? f.policy->action : 0;
-			flowcache_put(c, &k[i], r, &f);
-		}
-		ns = (now_ns() - start) / (double)n;
-		sink = sum;
-		best = ns < best ? ns : best;
+		if (flowcache_get(c, &b->key[i], generation))
+			continue;
+		f.policy = spd_lookup(b->spd, &b->key[i], NULL);
+		sum += f.policy ? f.policy->action : 0;
+		flowcache_put(c, &b->key[i], generation, &f);
 	}
-	flowcache_free(c);
-	return best;
+	sink = sum;
+	return (now_ns() - start) / (double)b->lookups;
 }
 
 /* Hits on as many flows as a busy host has. */
 static double
-measure_hit(const struct spd *spd, const struct flowkey *k, size_t n)
+measure_hit(const struct bed *b, struct flowcache *c, uint64_t generation)
 {
-	struct flowcache *c = flowcache_new(4 * n, rules_rnd64());
-	double best = 1e18;
-
-	if (c == NULL)
-		abort();
-	for (size_t i = 0; i < n; i++)
-		flowcache_put(c, &k[i], 1, &(struct flow){.policy = spd_lookup(spd, &k[i], NULL)});
-	for (int r = 0; r < ROUNDS; r++) {
-		double start = now_ns(), ns;
-		uintptr_t sum = 0;
-
-		for (size_t i = 0; i < 100000; i++)
-			sum += (uintptr_t)flowcache_get(c, &k[i % n], 1);
-		ns = (now_ns() - start) / 100000;
-		sink = sum;
-		best = ns < best ? ns : best;
-	}
-	flowcache_free(c);
-	return best;
-}
-
-static struct result
-run(enum world w, size_t rules, size_t lookups)
-{
-	struct policy **r = rules_make(w, rules);
-	struct flowkey *k = malloc(lookups * sizeof *k);
-	enum builtin_set builtins[BUILTIN_MAX] = {0};
-	size_t few = rules > 10000 ? 2000 : lookups < 20000 ? lookups : 20000;
-	struct result res;
-	struct spd *spd;
+	size_t n = b->lookups < BUSY_FLOWS ? b->lookups : BUSY_FLOWS;
+	uintptr_t sum = 0;
 	double start;
 
-	if (k == NULL)
+	for (size_t i = 0; i < n; i++)
+		flowcache_put(c, &b->key[i], generation,
+		    &(struct flow){.policy = spd_lookup(b->spd, &b->key[i], NULL)});
+	start = now_ns();
+	for (size_t i = 0; i < HITS; i++)
+		sum += (uintptr_t)flowcache_get(c, &b->key[i % n], generation);
+	sink = sum;
+	return (now_ns() - start) / HITS;
+}
+
+static void
+bed_make(struct bed *b, enum world w, size_t rules, size_t lookups)
+{
+	enum builtin_set builtins[BUILTIN_MAX] = {0};
+	double start;
+
+	*b = (struct bed){.rules = rules, .lookups = lookups, .rule = rules_make(w, rules)};
+	b->index = b->linear = b->miss = b->hit = 1e18;
+	if ((b->key = malloc(lookups * sizeof *b->key)) == NULL)
 		abort();
 	for (size_t i = 0; i < lookups; i++)
-		k[i] = rules_key(w, i % 2 ? r[rules_rnd((uint32_t)rules)] : NULL);
+		b->key[i] = rules_key(w, i % 2 ? b->rule[rules_rnd((uint32_t)rules)] : NULL);
 	start = now_ns();
-	if ((spd = spd_new(r, rules, builtins)) == NULL)
+	if ((b->spd = spd_new(b->rule, rules, builtins)) == NULL)
 		abort();
-	res.load_ms = (now_ns() - start) / 1e6;
-	res.index = measure(spd_lookup, spd, k, lookups, ROUNDS);
-	res.linear = measure(spd_lookup_linear, spd, k, few, 3);
-	res.miss = measure_miss(spd, k, lookups);
-	res.hit = measure_hit(spd, k, lookups < 1024 ? lookups : 1024);
-	spd_free(spd);
-	free(k);
-	rules_free(r, rules);
-	return res;
+	b->build_ms = (now_ns() - start) / 1e6;
+}
+
+static void
+bed_free(struct bed *b)
+{
+	spd_free(b->spd);
+	free(b->key);
+	rules_free(b->rule, b->rules);
+}
+
+static void
+run(struct bed bed[SIZES])
+{
+	for (unsigned round = 0; round < ROUNDS; round++)
+		for (struct bed *b = bed; b < bed + SIZES; b++) {
+			struct flowcache *c = flowcache_new(FLOWS, rules_rnd64());
+			size_t few = b->rules > 10000 ? 2000 : 20000;
+
+			if (c == NULL)
+				abort();
+			b->index = less(b->index, measure(spd_lookup, b, b->lookups));
+			b->miss = less(b->miss, measure_miss(b, c, 1));
+			b->miss = less(b->miss, measure_miss(b, c, 2));
+			b->hit = less(b->hit, measure_hit(b, c, 3));
+			if (round < 2)
+				b->linear =
+				    less(b->linear, measure(spd_lookup_linear, b,
+							few < b->lookups ? few : b->lookups));
+			flowcache_free(c);
+		}
 }
 
 int
@@ -144,8 +152,8 @@ main(int argc, char **argv)
 		enum world w;
 		const char *name;
 	} worlds[] = {{WORLD_MIXED, "mixed"}, {WORLD_WIDE, "wide"}, {WORLD_SITE, "site"}};
-	size_t lookups = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
-	struct result res[SIZES];
+	size_t lookups = argc > 1 ? strtoul(argv[1], NULL, 10) : 50000;
+	struct bed bed[SIZES];
 
 	if (lookups == 0) {
 		fprintf(stderr, "usage: bits_bench_spd [LOOKUPS [SEED]]\n");
@@ -154,16 +162,15 @@ main(int argc, char **argv)
 	printf("%-6s %8s %10s %10s %11s %8s %9s\n", "rules", "number", "miss ns", "index ns",
 	    "linear ns", "hit ns", "build ms");
 	for (size_t w = 0; w < sizeof worlds / sizeof *worlds; w++) {
-		const struct result *few = &res[1], *many = &res[SIZES - 1];
+		const struct bed *few = &bed[1], *many = &bed[SIZES - 1];
 
 		rules_seed(argc > 2 ? strtoul(argv[2], NULL, 10) : 1);
-		for (int i = 0; i < SIZES; i++) {
-			res[i] = run(worlds[w].w, sizes[i], lookups);
+		for (int i = 0; i < SIZES; i++)
+			bed_make(&bed[i], worlds[w].w, sizes[i], lookups);
+		run(bed);
+		for (const struct bed *b = bed; b < bed + SIZES; b++)
 			printf("%-6s %8zu %10.1f %10.1f %11.1f %8.1f %9.1f\n", worlds[w].name,
-			    sizes[i], res[i].miss, res[i].index, res[i].linear, res[i].hit,
-			    res[i].load_ms);
-			fflush(stdout);
-		}
+			    b->rules, b->miss, b->index, b->linear, b->hit, b->build_ms);
 		printf("%-6s ratio miss at 100000 / at 100: %.2f\n", worlds[w].name,
 		    many->miss / few->miss);
 		printf("%-6s ratio index at 100000 / at 100: %.2f\n", worlds[w].name,
@@ -172,6 +179,9 @@ main(int argc, char **argv)
 		    many->linear / many->index);
 		printf("%-6s ratio hit at 100000 / at 100: %.2f\n", worlds[w].name,
 		    many->hit / few->hit);
+		fflush(stdout);
+		for (int i = 0; i < SIZES; i++)
+			bed_free(&bed[i]);
 	}
 	return 0;
 }
