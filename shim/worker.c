@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 #include "flowcache.h"
 #include "fragcheck.h"
 #include "gen.h"
+#include "linger.h"
 #include "live.h"
 #include "log.h"
 #include "mono.h"
@@ -27,6 +29,7 @@
 #define CACHE_FLOWS                                                                                \
 	262144 /* a host with 100,000 SAs in use keeps its flows; untouched pages cost nothing */
 #define EDGE_FDS_MAX 16
+#define TURNS	     4	 /* bursts of a side that has more, before epoll is asked about the other */
 #define DRAIN_BURSTS 256 /* an attacker who keeps sending must not keep a restart from happening */
 
 enum side { UPPER = 0, LOWER = 1 };
@@ -35,6 +38,7 @@ struct worker {
 	struct worker_env env;
 	struct walk walk;
 	struct live *live; /* NULL: nobody captures */
+	struct linger linger;
 	int epfd, wake_fd;
 	uint32_t polled; /* bit per side: has no descriptor, so is tried on each wake-up (memory) */
 	pthread_t thread;
@@ -190,19 +194,42 @@ go_on(struct worker *w)
 	quiesce(w);
 }
 
-/* Sides that epoll says are readable; blocks until there is one or an order comes. */
+/* Asks epoll until it knows of something, a little while only; in between whoever else may have work for this processor gets it. */
+static int
+look_longer(struct worker *w, struct epoll_event *ev)
+{
+	uint64_t since = mono_ns(), now = since;
+	int n = 0;
+
+	if (!linger_begin(&w->linger, since))
+		return 0;
+	while (!linger_over(since, now) && wanted(w) == WORKER_RUN) {
+		if ((n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, 0)) != 0)
+			return n;
+		sched_yield();
+		now = mono_ns();
+	}
+	linger_lost(&w->linger);
+	return 0;
+}
+
+/* Sides that epoll says are readable; ${block}s until there is one or an order comes. */
 static uint32_t
-wait_for_packets(struct worker *w)
+wait_for_packets(struct worker *w, bool block)
 {
 	struct epoll_event ev[EDGE_FDS_MAX + 1];
 	uint32_t ready = 0;
 	uint64_t count;
 	int n;
 
-	__atomic_store_n(&w->rounds, w->rounds + 1, __ATOMIC_RELEASE);
-	rcu_thread_offline();
-	n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, patience(w));
-	rcu_thread_online();
+	if (!block) {
+		n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, 0);
+	} else if ((n = look_longer(w, ev)) == 0) {
+		__atomic_store_n(&w->rounds, w->rounds + 1, __ATOMIC_RELEASE);
+		rcu_thread_offline();
+		n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, patience(w));
+		rcu_thread_online();
+	}
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.u32 <= LOWER) {
 			ready |= 1u << ev[i].data.u32;
@@ -217,31 +244,39 @@ wait_for_packets(struct worker *w)
 	return ready;
 }
 
-/* RUN: until another order comes (true), or an edge is gone (false).  A side that fills a burst is read again before epoll is
- * asked; both sides take turns, so that neither starves the other. */
+/* A burst from each side of ${ready}, so that neither starves the other.  Those that have more, or -1: an edge is gone. */
+static int
+take_turns(struct worker *w, uint32_t ready)
+{
+	struct edge *edge[2] = {w->env.upper, w->env.lower};
+
+	for (enum side s = UPPER; s <= LOWER; s++) {
+		if (!(ready & 1u << s))
+			continue;
+		if (burst(w, s) < 0)
+			return -1;
+		if (!edge[s]->more)
+			ready &= ~(1u << s);
+	}
+	tell(w);
+	quiesce(w);
+	return (int)ready;
+}
+
+/* RUN: until another order comes (true), or an edge is gone (false).  A side that has more is read again before epoll is asked, but epoll is
+ * asked now and then all the same: the other side may have something by now. */
 static bool
 run(struct worker *w)
 {
-	while (wanted(w) == WORKER_RUN) {
-		uint32_t ready = wait_for_packets(w);
+	int ready = 0;
 
+	while (wanted(w) == WORKER_RUN) {
+		ready |= (int)wait_for_packets(w, ready == 0);
 		if (wanted(w) == WORKER_RUN)
 			go_on(w);
-		while (ready && wanted(w) == WORKER_RUN) {
-			for (enum side s = UPPER; s <= LOWER; s++) {
-				int n;
-
-				if (!(ready & 1u << s))
-					continue;
-				n = burst(w, s);
-				if (n < 0)
-					return false;
-				if (n < BURST_MAX)
-					ready &= ~(1u << s);
-			}
-			tell(w);
-			quiesce(w);
-		}
+		for (int i = 0; i < TURNS && ready && wanted(w) == WORKER_RUN; i++)
+			if ((ready = take_turns(w, (uint32_t)ready)) < 0)
+				return false;
 	}
 	return true;
 }
@@ -256,6 +291,15 @@ drain(struct worker *w)
 	tell(w);
 }
 
+/* How many may run this thread?  On the only one there is, waiting awake keeps away what is waited for. */
+static int
+processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 static void *
 worker_main(void *arg)
 {
@@ -264,6 +308,7 @@ worker_main(void *arg)
 	w->walk.rng = rng_system();
 	if (privs_worker() < 0)
 		fatal("a worker cannot give up what it does not need");
+	w->linger.on = processors() > 1;
 	rcu_register_thread();
 	rcu_thread_offline();
 	pthread_mutex_lock(&w->lock);

@@ -45,6 +45,7 @@ struct edge {
 	const struct edge_ops *ops;
 	bool bound;
 	bool running;
+	bool more;    /* the last burst ended before the device was empty, for sure or probably: set by receive */
 	bool offload; /* takes super-frames and missing checksums (struct vnet); the others are never given any */
 };
 
@@ -76,7 +77,12 @@ edge_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 	b->n = 0;
 	if (!e->bound)
 		return 0;
-	n = e->ops->recv_burst(e, pool, b, max > BURST_MAX ? BURST_MAX : max);
+	if (max > BURST_MAX)
+		max = BURST_MAX;
+	e->more = false;
+	n = e->ops->recv_burst(e, pool, b, max);
+	if (n == (int)max)
+		e->more = true;
 	if (!e->running)
 		edge_refuse(b, DROP_NOT_RUNNING);
 	return n;

@@ -218,6 +218,8 @@ tap_recv(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 		errno = ENODEV; /* EBADFD: deleted.  poll would say POLLERR for ever */
 		return -1;
 	}
+	if (octets >= BURST_OCTETS)
+		e->more = true;
 	return (int)b->n;
 }
 
