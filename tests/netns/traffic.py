@@ -3,7 +3,8 @@
   traffic.py serve  ADDRESS PORT SIZE
   traffic.py client ADDRESS PORT SIZE
   traffic.py listen ADDRESS PORT        UDP and TCP: one line for each datagram and connection, until killed
-  traffic.py mirror ADDRESS PORT        UDP: sends each datagram back, until killed
+  traffic.py mirror ADDRESS PORT        UDP: tells of each datagram (octets, checksum) and sends it back, until killed
+  traffic.py single ADDRESS PORT SIZE   UDP: one datagram to a mirror, which may have no way to send it back; prints what the mirror must tell
   traffic.py beyond ADDRESS PORT SIZE   a datagram for which protection has no room: the sender is told so (EMSGSIZE) within two seconds
   traffic.py sizes  ADDRESS PORT SIZE.. a datagram of each size to a mirror and back; the path may eat three of one size
 """
@@ -86,12 +87,24 @@ def listen(address, port):
                 c.close()
 
 
+def told(data):
+    return f"{len(data)} octets, {hashlib.sha256(data).hexdigest()}"
+
+
+def single(address, port, size):
+    data = os.urandom(size)
+    with socket.socket(family(address), socket.SOCK_DGRAM) as udp:
+        udp.sendto(data, (address, port))
+    print(told(data))
+
+
 def mirror(address, port):
     udp = socket.socket(family(address), socket.SOCK_DGRAM)
     udp.bind((address, port))
     print("listening", flush=True)
     while True:
         data, peer = udp.recvfrom(65535)
+        print(told(data), flush=True)
         for _ in range(3):  # a path that has just become narrower refuses once
             try:
                 udp.sendto(data, peer)
@@ -144,6 +157,8 @@ if what == "listen":
     listen(where, number)
 elif what == "mirror":
     mirror(where, number)
+elif what == "single":
+    single(where, number, int(sys.argv[4]))
 elif what == "beyond":
     beyond(where, number, int(sys.argv[4]))
 elif what == "sizes":
