@@ -1,8 +1,8 @@
 /*
  * bitsd: options, start order, signals, exit status.
  *
- * options -> file -> NIC looked at -> lock -> privileges dropped -> NIC taken, edges bound -> first generation -> restart,
- * carrier -> ready.  Whatever fails before the NIC is taken changes nothing; whatever fails after it leaves the NIC closed.
+ * options -> warden -> file -> NIC looked at -> lock -> privileges dropped -> NIC taken, edges bound -> first generation ->
+ * restart, carrier -> ready.  What needs privileges from then on is done by the warden (warden.h).  Whatever fails before the NIC is taken changes nothing; whatever fails after it leaves the NIC closed.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -28,20 +28,24 @@
 #include "options.h"
 #include "privs.h"
 #include "reload.h"
+#include "reread.h"
 #include "rundir.h"
 #include "secret.h"
 #include "shim.h"
+#include "statedir.h"
 #include "vigil.h"
+#include "ward.h"
 #include "windows.h"
 
 struct daemon {
 	struct options o;
 	struct event_base *base;
-	struct rundir *run;
+	struct ward *ward; /* NULL: --dissolve, -n */
+	struct lowuser user;
 	struct bump bump;
 	struct vigil *vigil;
 	int ready_fd; /* the parent waits at the other end; -1: no parent */
-	int status;
+	int null;     /* /dev/null, which cannot be opened any more when it is needed */
 };
 
 /* No core, no debugger of another user: the process has keys. */
@@ -58,29 +62,23 @@ harden(void)
 	json_set_alloc_funcs(malloc, wipebuf_release);
 }
 
-/* Reads the operator's file.  0, or -1 and the errors are told; a default file that is missing is an empty policy when ${start}. */
+/* Reads the operator's file.  0, or -1 and the errors are told; a default file that is missing is an empty policy. */
 static int
-read_file(const struct options *o, struct conf *c, bool start)
+read_file(const struct options *o, struct conf *c)
 {
 	struct conf_opts co = {.resolve = hostname_resolve};
 	struct diags ds = {0};
 	int rc;
 
 	conf_init(c);
-	if (start && !o->file_said && access(o->file, F_OK) < 0 && errno == ENOENT) {
+	if (!o->file_said && access(o->file, F_OK) < 0 && errno == ENOENT) {
 		log_warnx(
 		    "%s is not there: the policy is empty, nothing passes but what is built in",
 		    o->file);
 		return 0;
 	}
 	rc = conf_load(o->file, &co, c, &ds);
-	if (o->foreground || start) {
-		diags_print(&ds, stderr);
-	} else {
-		for (size_t i = 0; i < ds.n; i++)
-			log_warnx(
-			    "%s:%u:%u: %s", ds.d[i].file, ds.d[i].line, ds.d[i].col, ds.d[i].text);
-	}
+	diags_print(&ds, stderr);
 	diags_free(&ds);
 	return rc;
 }
@@ -107,8 +105,13 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
 	struct conf c;
+	int pipe = ward_read(d->ward), rc;
 
-	if (read_file(&d->o, &c, false) < 0 || apply(d, &c) < 0)
+	conf_init(&c);
+	rc = pipe < 0 ? -1 : reread_read(pipe, &c);
+	if (pipe >= 0)
+		close(pipe);
+	if (rc < 0 || apply(d, &c) < 0)
 		log_warnx("%s is not loaded: the policy in force stays", d->o.file);
 	conf_free(&c);
 }
@@ -156,42 +159,19 @@ daemonise(struct daemon *d)
 static void
 ready(struct daemon *d)
 {
-	int null;
-
 	notify("READY=1");
 	if (d->ready_fd < 0)
 		return;
-	d->o.file = options_absolute(d->o.file); /* SIGHUP reads it again */
-	if (chdir("/") < 0)
-		log_warn("chdir");
-	log_init("bitsd", false, d->o.verbose, d->o.debug);
-	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0) {
-		dup2(null, 0);
-		dup2(null, 1);
-		dup2(null, 2);
-		if (null > 2)
-			close(null);
-	}
+	if (ward_background(d->ward) < 0)
+		log_warn("the log");
+	for (int i = 0; i <= 2; i++)
+		dup2(d->null, i);
+	if (d->null > 2)
+		close(d->null);
 	if (write(d->ready_fd, "", 1) != 1)
 		log_warn("nobody waits for the start");
 	close(d->ready_fd);
 	d->ready_fd = -1;
-}
-
-/* The control socket, and whose it is besides root's.  Its descriptor, or -1 reported. */
-static int
-listen_control(struct daemon *d)
-{
-	char why[512];
-	int fd = rundir_listen(d->run, d->o.socket, why, sizeof why);
-
-	if (fd >= 0 && d->o.shared && rundir_share(d->run, d->o.group, why, sizeof why) < 0) {
-		close(fd);
-		fd = -1;
-	}
-	if (fd < 0)
-		log_warnx("%s", why);
-	return fd;
 }
 
 static int
@@ -227,16 +207,20 @@ static void
 heal(void *ctx)
 {
 	struct daemon *d = ctx;
-	int fd;
+	char why[512];
+	int fd = ward_listen(d->ward, why, sizeof why);
 
-	if (rundir_heard(d->run))
+	if (fd == -2)
 		return;
+	if (fd < 0) { /* it is tried again the next time */
+		log_warnx("%s", why);
+		return;
+	}
 	log_warnx("the control socket was removed: making it again");
 	if (d->bump.ctl)
 		ctl_server_free(d->bump.ctl);
 	d->bump.ctl = NULL;
-	if ((fd = listen_control(d)) >= 0) /* else it is tried again the next time */
-		(void)open_control(d, fd);
+	(void)open_control(d, fd);
 }
 
 /* The supervisor starts us again; the NIC is closed until then.  No handlers: they would wait for the worker. */
@@ -273,42 +257,83 @@ watch_signals(struct daemon *d)
 	return 0;
 }
 
+/* What is reached by descriptors from now on: records, log, service manager.  NULL reported. */
+static struct seqkeeper *
+open_state(struct daemon *d, struct windows **windows)
+{
+	struct seqkeeper *keeper;
+	char why[512], path[180];
+	int fd = statedir_seq(d->o.state_dir, &d->user, path, sizeof path, why, sizeof why);
+
+	if (fd < 0 || (keeper = seqkeeper_at(fd, path, why, sizeof why)) == NULL) {
+		log_warnx("%s", why);
+		return NULL;
+	}
+	*windows = windows_open(d->o.state_dir, NULL, why, sizeof why);
+	if (*windows && statedir_give(d->o.state_dir, STATEDIR_WINDOWS, &d->user) < 0)
+		log_warn("%s/" STATEDIR_WINDOWS " cannot be given to user %s", d->o.state_dir,
+		    d->user.name);
+	if (!*windows)
+		log_warnx("replay windows are not kept: after a restart, packets captured before "
+			  "it could be "
+			  "replayed once: %s",
+		    why);
+	notify_open();
+	d->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return keeper;
+}
+
+/* Root no more.  0, or -1 reported. */
+static int
+drop(struct daemon *d)
+{
+	char why[512];
+	int root = rundir_empty(d->o.run_dir, why, sizeof why);
+
+	if (root < 0) {
+		log_warnx("%s", why);
+		return -1;
+	}
+	if (privs_drop(&d->user, root) < 0) {
+		log_warn("cannot become user %s in %s/empty, without capabilities", d->user.name,
+		    d->o.run_dir);
+		return -1;
+	}
+	privs_kept(why, sizeof why);
+	log_info("pid %d, which moves packets and listens to clients, kept: %s; user %s, root "
+		 "%s/empty",
+	    (int)getpid(), why, d->user.name, d->o.run_dir);
+	return 0;
+}
+
 /* From the lock to the end of the event loop.  Exit status. */
 static int
 serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 {
 	struct seqkeeper *keeper;
-	struct windows *windows;
+	struct windows *windows = NULL;
 	char why[1024];
 	int fd;
 
-	if ((fd = listen_control(d)) < 0) /* to give it to a group takes what is given up next */
-		return 1;
-	nic_aside_load();
-	if (privs_drop() < 0)
-		fatal("cannot give up capabilities");
-	privs_kept(why, sizeof why);
-	log_info("kept: %s", why);
-	if ((keeper = seqkeeper_open(d->o.state_dir, why, sizeof why)) == NULL) {
+	if ((fd = ward_listen(d->ward, why, sizeof why)) < 0) {
 		log_warnx("%s", why);
+		return 1;
+	}
+	if ((keeper = open_state(d, &windows)) == NULL || drop(d) < 0) {
 		close(fd);
 		return 1;
 	}
 	if ((d->base = event_base_new()) == NULL || bump_new(&d->bump, d->base, no, keeper) < 0)
 		fatal("start");
-	if ((windows = windows_open(d->o.state_dir, NULL, why, sizeof why)) == NULL)
-		log_warnx("replay windows are not kept: after a restart, packets captured before "
-			  "it could be "
-			  "replayed once: %s",
-		    why);
-	else if (bump_keep_windows(&d->bump, windows) < 0)
+	d->bump.ward = d->ward;
+	if (windows && bump_keep_windows(&d->bump, windows) < 0)
 		fatal("start");
 	shim_set_pmtu_age(d->bump.shim, d->o.pmtu_age * UINT64_C(1000));
 	if (watch_signals(d) < 0 || watch_ourselves(d) < 0)
 		fatal("signals");
 	if (open_control(d, fd) < 0)
 		return 1;
-	if (rundir_pid(d->run) < 0)
+	if (ward_pid(d->ward) < 0)
 		log_warn("pid file");
 
 	if (bump_take(&d->bump, why, sizeof why) < 0) {
@@ -329,11 +354,13 @@ serve(struct daemon *d, const struct nic_opts *no, struct conf *c)
 		log_warnx("%s", why);
 		goto err;
 	}
-	if (!d->o.restore && d->bump.nic)
+	if (d->bump.orphaned)
+		goto err;
+	if (!d->o.restore && d->bump.attached)
 		log_info("stopped; %s stays isolated", d->o.nic);
 	return 0;
 err:
-	if (d->bump.nic)
+	if (d->bump.attached)
 		say_closed(&d->o);
 	return 1;
 }
@@ -364,15 +391,75 @@ dissolve(const struct options *o, const struct nic_opts *no)
 	return 0;
 }
 
+/* Gives back what serve() has, and ends behind the warden. */
+static void
+end(struct daemon *d)
+{
+	vigil_free(d->vigil);
+	if (d->bump.ctl)
+		ctl_server_free(d->bump.ctl);
+	d->bump.ctl = NULL;
+	if (d->bump.shim)
+		bump_free(&d->bump);
+	ward_end(d->ward);
+}
+
+/* The user, the warden, the file: all that can be wrong before anything is touched.  0, or -1 reported. */
+static int
+prepare(struct daemon *d, const struct nic_opts *no, struct conf *c)
+{
+	char why[1024] = "";
+	const char *cause = NULL;
+	int found = 0;
+
+	if (!d->o.check && (found = lowuser_find(d->o.user, &d->user, why, sizeof why)) < 0) {
+		log_warnx("%s", why);
+		return -1;
+	}
+	if (found)
+		log_info("%s", why);
+	/* before the first key is read */
+	if (!d->o.check && (d->ward = ward_start(&d->o, no, d->ready_fd)) == NULL)
+		fatal("cannot make the process that keeps privileges");
+	if (read_file(&d->o, c) < 0)
+		return -1;
+	if (!secret_locked())
+		log_warnx("not all keys are in locked memory (RLIMIT_MEMLOCK is too small): they "
+			  "could reach swap");
+	if (crypto_select(d->o.crypto, &cause) < 0) {
+		log_warnx("--crypto %s: %s", d->o.crypto, cause ? cause : "not usable");
+		return -1;
+	}
+	if ((d->ward ? ward_check(d->ward, why, sizeof why) : nic_check(no, why, sizeof why)) < 0 ||
+	    (d->ward && ward_lock(d->ward, why, sizeof why) < 0)) {
+		log_warnx("%s", why);
+		return -1;
+	}
+	return 0;
+}
+
+/* --dissolve, with the lock. */
+static int
+run_dissolve(const struct options *o, const struct nic_opts *no)
+{
+	char why[1024];
+	struct rundir *run = rundir_open(o->run_dir, o->nic, getpid(), why, sizeof why);
+	int status;
+
+	if (!run)
+		fatalx("%s", why);
+	status = dissolve(o, no);
+	rundir_close(run);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
-	static struct daemon d = {.ready_fd = -1};
+	static struct daemon d = {.ready_fd = -1, .null = -1};
 	struct nic_opts no;
 	struct conf c;
-	char why[1024];
-	const char *cause = NULL;
-	int status;
+	int status = 1;
 
 	options_parse(&d.o, argc, argv);
 	log_init("bitsd", true, d.o.verbose, d.o.debug);
@@ -384,37 +471,21 @@ main(int argc, char **argv)
 	    .no_offload = d.o.no_offload};
 	if (geteuid() != 0 && !d.o.check)
 		fatalx("must be root: it takes a NIC over");
-	if (!d.o.foreground && !d.o.dissolve && !d.o.check)
+	if (d.o.dissolve && !d.o.check)
+		return run_dissolve(&d.o, &no);
+	if (!d.o.foreground && !d.o.check)
 		daemonise(&d); /* before the first key is read: locked memory is not inherited */
-	if (!d.o.dissolve && read_file(&d.o, &c, true) < 0)
-		return 1;
-	if (!secret_locked())
-		log_warnx("not all keys are in locked memory (RLIMIT_MEMLOCK is too small): they "
-			  "could reach swap");
-	if (crypto_select(d.o.crypto, &cause) < 0)
-		fatalx("--crypto %s: %s", d.o.crypto, cause ? cause : "not usable");
-	if (!d.o.dissolve && nic_check(&no, why, sizeof why) < 0)
-		fatalx("%s", why);
-	if (d.o.check) {
-		printf("%s and %s are fine: %zu rules, %zu SAs\n", d.o.nic, d.o.file, c.nrules,
-		    c.nsas);
-		conf_free(&c);
-		return 0;
+	conf_init(&c);
+	if (prepare(&d, &no, &c) == 0) {
+		if (d.o.check) {
+			printf("%s and %s are fine: %zu rules, %zu SAs\n", d.o.nic, d.o.file,
+			    c.nrules, c.nsas);
+			status = 0;
+		} else {
+			status = serve(&d, &no, &c);
+		}
 	}
-	if ((d.run = rundir_open(d.o.run_dir, d.o.nic, why, sizeof why)) == NULL)
-		fatalx("%s", why);
-	if (d.o.dissolve) {
-		status = dissolve(&d.o, &no);
-	} else {
-		status = serve(&d, &no, &c);
-		conf_free(&c); /* keys are wiped also where the start failed */
-	}
-	vigil_free(d.vigil);
-	if (d.bump.ctl)
-		ctl_server_free(d.bump.ctl);
-	d.bump.ctl = NULL;
-	if (d.bump.shim)
-		bump_free(&d.bump);
-	rundir_close(d.run);
+	conf_free(&c); /* keys are wiped also where the start failed */
+	end(&d);
 	return status;
 }

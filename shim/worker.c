@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
@@ -305,6 +306,7 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	prctl(PR_SET_NAME, "bits-worker"); /* pthread_setname_np() would look for /proc, which bitsd has left */
 	w->walk.rng = rng_system();
 	if (privs_worker() < 0)
 		fatal("a worker cannot give up what it does not need");
@@ -367,7 +369,6 @@ start(struct worker *w)
 		errno = error;
 		return -1;
 	}
-	pthread_setname_np(w->thread, "bits-worker");
 	return 0;
 }
 

@@ -19,8 +19,9 @@ static struct {
 	char tokens[256]; /* ",nic,ctl," */
 	char name[32];
 	int fd;	       /* of the system's log; -1: none */
+	int by;	       /* of who writes there for us; -1: we do */
 	unsigned lost; /* lines that the other end did not take; atomic */
-} log_to = {.foreground = true, .name = "bits", .fd = -1};
+} log_to = {.foreground = true, .name = "bits", .fd = -1, .by = -1};
 
 #define SYSTEM_LOG "/dev/log"
 
@@ -54,6 +55,21 @@ log_init(const char *name, bool foreground, int verbose, const char *tokens)
 		(void)reach_system_log();
 }
 
+void
+log_background(void)
+{
+	log_to.foreground = false;
+	if (log_to.by < 0)
+		(void)reach_system_log();
+}
+
+void
+log_by(int fd)
+{
+	log_to.by = fd;
+	log_to.foreground = false;
+}
+
 /* Can 4096 octets be written without waiting?  (A terminal, a file, or a pipe that somebody reads.) */
 static bool
 takes(int fd)
@@ -65,7 +81,7 @@ takes(int fd)
 
 /* As syslog(3) does, but for waiting: a log that stands still must not hold up who writes to it.  false: lost. */
 static bool
-to_system_log(int priority, const char *line)
+to_system_log(int priority, int pid, const char *line)
 {
 	char text[LOG_LINE + 100], when[32];
 	time_t now = time(NULL);
@@ -75,7 +91,7 @@ to_system_log(int priority, const char *line)
 	if (!localtime_r(&now, &tm) || strftime(when, sizeof when, "%b %e %T", &tm) == 0)
 		when[0] = '\0';
 	n = snprintf(text, sizeof text, "<%d>%s %s[%d]: %s", LOG_DAEMON | priority, when,
-	    log_to.name, (int)getpid(), line);
+	    log_to.name, pid, line);
 	for (int tries = 0; tries < 2; tries++) {
 		if (log_to.fd >= 0 &&
 		    send(log_to.fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
@@ -88,9 +104,25 @@ to_system_log(int priority, const char *line)
 	return false;
 }
 
+/* A line to who writes to the system's log for us: one octet of priority, then the text. */
+static bool
+to_other(int priority, const char *line)
+{
+	char text[1 + LOG_LINE];
+	int n = snprintf(text, sizeof text, "%c%s", '0' + priority, line);
+
+	return send(log_to.by, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n;
+}
+
+static bool
+to_background(int priority, int pid, const char *line)
+{
+	return log_to.by >= 0 ? to_other(priority, line) : to_system_log(priority, pid, line);
+}
+
 /* One line, or, where it is not taken, one more that is lost; how many were is told by the next that is. */
 static void
-deliver(int priority, const char *line)
+deliver(int priority, int pid, const char *line)
 {
 	unsigned lost = __atomic_exchange_n(&log_to.lost, 0, __ATOMIC_RELAXED);
 	bool there;
@@ -99,8 +131,8 @@ deliver(int priority, const char *line)
 		char note[64];
 
 		snprintf(note, sizeof note, "%u lines were not taken by the log", lost);
-		if ((there = to_system_log(priority, line)) && lost)
-			(void)to_system_log(LOG_WARNING, note);
+		if ((there = to_background(priority, pid, line)) && lost)
+			(void)to_background(LOG_WARNING, pid, note);
 	} else if ((there = takes(STDERR_FILENO))) {
 		if (lost)
 			fprintf(
@@ -111,8 +143,30 @@ deliver(int priority, const char *line)
 		__atomic_add_fetch(&log_to.lost, lost + 1, __ATOMIC_RELAXED);
 }
 
-/* One whole line per call, so that lines of two threads do not mix; control characters in it (a name off the wire, a path) cannot
- * forge a second one. */
+/* Control characters (of a name off the wire, a path, or of somebody else's line) do not forge a second line. */
+static void
+clean(char *line)
+{
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+}
+
+bool
+log_pass(int fd, int pid)
+{
+	char text[1 + LOG_LINE + 1];
+	ssize_t n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+
+	if (n <= 1)
+		return false;
+	text[n] = '\0';
+	clean(text + 1);
+	deliver(text[0] >= '0' && text[0] <= '7' ? text[0] - '0' : LOG_WARNING, pid, text + 1);
+	return true;
+}
+
+/* One whole line per call, so that lines of two threads do not mix. */
 __attribute__((format(printf, 4, 0))) static void
 put(int priority, int saved_errno, bool with_errno, const char *fmt, va_list ap)
 {
@@ -123,10 +177,8 @@ put(int priority, int saved_errno, bool with_errno, const char *fmt, va_list ap)
 		return;
 	if (with_errno && (size_t)n < sizeof line)
 		snprintf(line + n, sizeof line - (size_t)n, ": %s", strerror(saved_errno));
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
-	deliver(priority, line);
+	clean(line);
+	deliver(priority, getpid(), line);
 	errno = saved_errno;
 }
 

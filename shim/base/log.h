@@ -14,6 +14,16 @@
  */
 void log_init(const char *name, bool foreground, int verbose, const char *tokens);
 
+/** log_background(): from now on lines go to the system's log. */
+void log_background(void);
+
+/** log_by(fd): the same by way of whoever calls log_pass() at the other end of ${fd}, a SOCK_SEQPACKET socket, as there is no way to the
+ * system's log from an empty root.  -1: no more. */
+void log_by(int fd);
+
+/** log_pass(fd, pid): one line that waits at ${fd} goes into our log, as ${pid}'s.  false: there is none. */
+bool log_pass(int fd, int pid);
+
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* adds strerror(errno) */
 void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -14,17 +14,17 @@
 #include "keepalive.h"
 #include "log.h"
 #include "mono.h"
-#include "neigh.h"
 #include "nexthop_keeper.h"
 #include "peer.h"
 #include "reload.h"
 #include "shim.h"
 #include "taps.h"
+#include "ward.h"
 #include "windows.h"
 
 /* What libevent watches for us. */
 struct bump_watch {
-	struct event *shim, *nic[2], *retry, *numbers, *windows;
+	struct event *shim, *nic, *retry, *numbers, *windows;
 };
 
 #define RETRY_MIN 100
@@ -33,18 +33,15 @@ struct bump_watch {
 
 /* --- what reload and nexthop_keeper ask of us --- */
 
-/* The host's addresses: of every interface, since a tunnel may end at one that is not the NIC's. */
+/* Of ${list}, the addresses that are (${nic}) or are not the NIC's, behind the ${n} that ${out} has; their number then. */
 static int
-addresses(void *ctx, struct ipaddr *out, int cap)
+add_addresses(
+    const struct bump *b, const struct ifaddrs *list, bool nic, struct ipaddr *out, int n, int cap)
 {
-	struct bump *b = ctx;
-	struct ifaddrs *list;
-	int n = b->nic ? nic_addresses(b->nic, out, cap) : 0;
+	for (const struct ifaddrs *i = list; i && n < cap; i = i->ifa_next) {
+		bool its = b->opts.name && strcmp(i->ifa_name, b->opts.name) == 0;
 
-	if (n < 0 || getifaddrs(&list) < 0)
-		return -1;
-	for (struct ifaddrs *i = list; i && n < cap; i = i->ifa_next) {
-		if (!i->ifa_addr)
+		if (!i->ifa_addr || its != nic)
 			continue;
 		if (i->ifa_addr->sa_family == AF_INET)
 			out[n++] = ipaddr_from(
@@ -53,6 +50,21 @@ addresses(void *ctx, struct ipaddr *out, int cap)
 			out[n++] =
 			    ipaddr_from(6, ((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr.s6_addr);
 	}
+	return n;
+}
+
+/* The host's addresses: of every interface, since a tunnel may end at one that is not the NIC's; that one's first. */
+static int
+addresses(void *ctx, struct ipaddr *out, int cap)
+{
+	struct bump *b = ctx;
+	struct ifaddrs *list;
+	int n;
+
+	if (getifaddrs(&list) < 0)
+		return -1;
+	n = add_addresses(b, list, true, out, 0, cap);
+	n = add_addresses(b, list, false, out, n, cap);
 	freeifaddrs(list);
 	return n;
 }
@@ -73,11 +85,11 @@ resolve(void *ctx, const struct ipaddr *dst, uint8_t mac[static 6])
 {
 	struct bump *b = ctx;
 
-	if (!b->nic) {
+	if (!b->attached) {
 		errno = ENODEV;
 		return 0;
 	}
-	return neigh_resolve(nic_host_netns(b->nic), b->opts.name, dst, mac);
+	return ward_resolve(b->ward, dst, mac);
 }
 
 static void
@@ -174,36 +186,22 @@ on_shim(evutil_socket_t fd, short what, void *arg)
 	retry_now(b);
 }
 
-static void
-note_nic_event(void *ctx, enum nic_event ev)
-{
-	struct bump *b = ctx;
-
-	b->seen |= 1u << ev;
-}
-
 /* The NIC's link is the TAP's carrier. */
 static void
 follow_link(struct bump *b)
 {
-	struct nic_info info;
-
-	nic_info(b->nic, &info);
 	if (shim_state(b->shim) == SHIM_RUNNING &&
-	    edge_tap_carrier(shim_upper(b->shim), info.up) < 0)
+	    edge_tap_carrier(shim_upper(b->shim), b->nic.up) < 0)
 		log_warn("cannot set the carrier of %s", b->opts.name);
-	log_info("%s: link %s", b->opts.name, info.up ? "up" : "down");
-	audit_note(b->audit, "link", info.up ? "up" : "down");
+	log_info("%s: link %s", b->opts.name, b->nic.up ? "up" : "down");
+	audit_note(b->audit, "link", b->nic.up ? "up" : "down");
 }
 
 static void
 follow_mtu(struct bump *b)
 {
-	struct nic_info info;
-
-	nic_info(b->nic, &info);
-	shim_set_mtu(b->shim, info.mtu);
-	log_info("%s: MTU %u", b->opts.name, info.mtu);
+	shim_set_mtu(b->shim, b->nic.mtu);
+	log_info("%s: MTU %u", b->opts.name, b->nic.mtu);
 }
 
 static void
@@ -211,8 +209,13 @@ on_nic(evutil_socket_t fd, short what, void *arg)
 {
 	struct bump *b = arg;
 
-	b->seen = 0;
-	nic_event_read(b->nic, note_nic_event, b);
+	int64_t seen = ward_event(b->ward, &b->nic);
+
+	if (seen < 0) {
+		bump_orphaned(b);
+		return;
+	}
+	b->seen = (uint32_t)seen;
 	if (b->seen & 1u << NIC_LINK)
 		follow_link(b);
 	if (b->seen & 1u << NIC_MTU)
@@ -232,32 +235,32 @@ on_nic(evutil_socket_t fd, short what, void *arg)
 		retry_now(b);
 }
 
+void
+bump_orphaned(struct bump *b)
+{
+	if (!b->orphaned)
+		log_warnx("the process that opens NIC and TAP is gone: bitsd ends, to be started "
+			  "again; nothing passes until then");
+	b->orphaned = true;
+	event_base_loopbreak(b->base);
+}
+
 static int
 watch_nic(struct bump *b)
 {
-	int fd[2];
-
-	nic_event_fds(b->nic, fd);
-	for (int i = 0; i < 2; i++) {
-		b->watch->nic[i] = event_new(b->base, fd[i], EV_READ | EV_PERSIST, on_nic, b);
-		if (!b->watch->nic[i] || event_add(b->watch->nic[i], NULL) < 0)
-			return -1;
-	}
-	return 0;
+	if (b->watch->nic)
+		return 0;
+	b->watch->nic = event_new(b->base, ward_event_fd(b->ward), EV_READ | EV_PERSIST, on_nic, b);
+	return !b->watch->nic || event_add(b->watch->nic, NULL) < 0 ? -1 : 0;
 }
 
 /* Forgets the NIC; it stays as it is. */
 static void
 drop_nic(struct bump *b)
 {
-	for (int i = 0; i < 2; i++) {
-		if (b->watch->nic[i])
-			event_free(b->watch->nic[i]);
-		b->watch->nic[i] = NULL;
-	}
-	if (b->nic)
-		nic_free(b->nic);
-	b->nic = NULL;
+	if (b->attached)
+		ward_forget(b->ward);
+	b->attached = false;
 }
 
 /* --- life --- */
@@ -352,28 +355,25 @@ bump_keep_windows(struct bump *b, struct windows *w)
 int
 bump_take(struct bump *b, char *why, size_t cap)
 {
+	const struct edge_opener opener = {ward_open, b->ward};
 	struct edge *upper, *lower;
 	struct nic_info info;
-	struct nic_opts o = b->opts;
-	struct nic *nic;
 
-	o.hold = b->run;
-	if ((nic = nic_take(&o, why, cap)) == NULL)
+	if (ward_take(b->ward, b->run, &info, why, cap) < 0)
 		return -1;
 	shim_halt(b->shim);
 	shim_set_edges(b->shim, NULL, NULL);
-	drop_nic(b);
-	b->nic = nic;
-	nic_info(nic, &info);
-	upper = edge_tap_new(b->opts.name, nic_host_netns(nic), !b->opts.no_offload);
-	lower = edge_packet_new(
-	    info.lower, nic_netns(nic), info.way == NIC_GUARDED, !b->opts.no_offload);
+	b->attached = true;
+	b->nic = info;
+	upper = edge_tap_new(b->opts.name, -1, !b->opts.no_offload);
+	lower = edge_packet_new(info.lower, -1, info.way == NIC_GUARDED, !b->opts.no_offload);
 	if (!upper || !lower) {
 		snprintf(why, cap, "cannot make the edges: %s", strerror(errno));
 		edge_free(upper);
 		edge_free(lower);
 		return -1;
 	}
+	upper->opener = lower->opener = opener;
 	shim_set_edges(b->shim, upper, lower);
 	if (shim_init(b->shim) < 0) {
 		if (errno == EBUSY) {
@@ -399,8 +399,6 @@ bump_take(struct bump *b, char *why, size_t cap)
 int
 bump_go(struct bump *b)
 {
-	struct nic_info info = {.up = true};
-
 	if (shim_state(b->shim) == SHIM_RUNNING)
 		return 0;
 	if (shim_state(b->shim) == SHIM_HALTED) {
@@ -411,11 +409,8 @@ bump_go(struct bump *b)
 		return -1;
 	b->run = true;
 	b->retry_ms = RETRY_MIN;
-	if (b->nic) {
-		nic_info(b->nic, &info);
-		if (edge_tap_carrier(shim_upper(b->shim), info.up) < 0)
-			log_warn("cannot set the carrier of %s", b->opts.name);
-	}
+	if (b->attached && edge_tap_carrier(shim_upper(b->shim), b->nic.up) < 0)
+		log_warn("cannot set the carrier of %s", b->opts.name);
 	nexthop_keeper_look(b->hops);
 	audit_note(b->audit, "state", "running");
 	return 0;
@@ -434,13 +429,13 @@ bump_pause(struct bump *b)
 int
 bump_attach(struct bump *b, char *why, size_t cap)
 {
-	if (b->nic || !b->opts.name) {
+	if (b->attached || !b->ward) {
 		snprintf(why, cap,
-		    b->nic ? "%s is attached already" : "there is no NIC to attach%s",
-		    b->nic ? b->opts.name : "");
+		    b->attached ? "%s is attached already" : "there is no NIC to attach%s",
+		    b->attached ? b->opts.name : "");
 		return -1;
 	}
-	if (nic_check(&b->opts, why, cap) < 0 || bump_take(b, why, cap) < 0)
+	if (ward_check(b->ward, why, cap) < 0 || bump_take(b, why, cap) < 0)
 		return -1;
 	reload_readdress(b->reload);
 	if (bump_go(b) < 0) {
@@ -454,13 +449,13 @@ bump_attach(struct bump *b, char *why, size_t cap)
 int
 bump_detach(struct bump *b, char *why, size_t cap)
 {
-	if (!b->nic) {
+	if (!b->attached) {
 		snprintf(why, cap, "%s is not attached", b->opts.name ? b->opts.name : "the NIC");
 		return -1;
 	}
 	bump_pause(b);
 	shim_halt(b->shim);
-	if (nic_give_back(b->nic, why, cap) < 0)
+	if (ward_give_back(b->ward, why, cap) < 0)
 		return -1;
 	shim_set_edges(b->shim, NULL, NULL);
 	drop_nic(b);
@@ -477,7 +472,7 @@ bump_stop(struct bump *b, bool restore, char *why, size_t cap)
 	bump_pause(b);
 	shim_halt(b->shim);
 	reload_stop(b->reload);
-	if (restore && b->nic)
+	if (restore && b->attached && !b->orphaned)
 		rc = bump_detach(b, why, cap);
 	return rc;
 }
@@ -487,6 +482,8 @@ bump_free(struct bump *b)
 {
 	shim_halt(b->shim);
 	drop_nic(b);
+	if (b->watch->nic)
+		event_free(b->watch->nic);
 	event_free(b->watch->shim);
 	event_free(b->watch->retry);
 	event_free(b->watch->numbers);

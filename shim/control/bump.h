@@ -26,13 +26,16 @@ struct sa;
 struct seqkeeper;
 struct shim;
 struct taps;
+struct ward;
 struct windows;
 
 struct bump {
 	struct event_base *base;
 	struct nic_opts opts;
 	const char *crypto;          /* name of the chosen back end */
-	struct nic *nic;             /* NULL: not taken (detached, or a test) */
+	struct ward *ward;           /* who takes the NIC for us; NULL: a test */
+	bool attached;               /* the NIC is taken */
+	struct nic_info nic;         /* how it is, then */
 	struct shim *shim;
 	struct seqkeeper *keeper;
 	struct windows *windows;     /* NULL: not kept */
@@ -42,6 +45,7 @@ struct bump {
 	struct expiry *expiry;
 	struct audit *audit;
 	struct confirm *confirm;     /* a policy on trial */
+	bool orphaned;               /* the warden is gone */
 	struct ctl_server *ctl;      /* who watches; NULL: nobody can */
 	struct taps *taps;           /* who captures */
 	int tap;                     /* of the request just answered, whose descriptor is still to be handed out; -1: none */
@@ -62,7 +66,7 @@ bool bump_heard(struct bump *b);
 /** bump_ended(ctx, sa, hard): bump_heard.c: time alone brought ${sa} to a limit; ${ctx}: the bump. */
 void bump_ended(void *ctx, const struct sa *sa, bool hard);
 
-/** bump_new(b, base, opts, keeper): all but the NIC; takes ${keeper} over when it succeeds.  0, or -1 and errno. */
+/** bump_new(b, base, opts, keeper): all but the NIC, for which ${b} has to get a ward; takes ${keeper} over when it succeeds.  0, or -1 and errno. */
 int bump_new(struct bump *b, struct event_base *base, const struct nic_opts *opts, struct seqkeeper *keeper);
 
 /** bump_keep_windows(b, w): replay windows are kept in ${w}, which the bump takes over.  0, or -1 and errno. */
@@ -78,6 +82,9 @@ int bump_go(struct bump *b);
  * and ${why}. */
 int bump_attach(struct bump *b, char *why, size_t cap);
 int bump_detach(struct bump *b, char *why, size_t cap);
+
+/** bump_orphaned(b): the warden is gone: all that can be done is to stop.  Ends the event loop. */
+void bump_orphaned(struct bump *b);
 
 /** bump_pause(b): nothing passes until bump_go(). */
 void bump_pause(struct bump *b);

@@ -67,10 +67,9 @@ ctl_state_stats(struct ctl_ask *a)
 static void
 add_nic(struct ctl_ask *a)
 {
-	struct nic_info i;
+	struct nic_info i = a->b->nic;
 	char mac[18];
 
-	nic_info(a->b->nic, &i);
 	snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", i.mac[0], i.mac[1], i.mac[2],
 	    i.mac[3], i.mac[4], i.mac[5]);
 	json_object_set_new(a->reply, "way", json_string(i.way == NIC_MOVED ? "moved" : "guarded"));
@@ -94,10 +93,10 @@ ctl_state_nic(struct ctl_ask *a)
 	uint64_t left;
 
 	json_object_set_new(a->reply, "nic", json_string(a->b->opts.name ? a->b->opts.name : ""));
-	json_object_set_new(a->reply, "attached", json_boolean(a->b->nic != NULL));
+	json_object_set_new(a->reply, "attached", json_boolean(a->b->attached));
 	json_object_set_new(
 	    a->reply, "state", json_string(shim_state_name(shim_state(a->b->shim))));
-	if (a->b->nic)
+	if (a->b->attached)
 		add_nic(a);
 	nexthop_keeper_counts(a->b->hops, &known, &wanted);
 	json_object_set_new(a->reply, "next_hops",

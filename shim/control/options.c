@@ -73,6 +73,7 @@ static const char help[] =
     "      --no-offload         one frame, one packet: no super-frames, no checksums left to others\n"
     "      --restore            give the NIC back at an orderly stop; without it a stop fails "
     "closed\n"
+    "      --user NAME          who moves packets and listens to clients (default _bits)\n"
     "      --dissolve           give the NIC of a bitsd that is gone back to the host, and exit\n"
     "      --guard-in-place     do not move the NIC, guard it where it is\n"
     "      --pmtu-age SECONDS   how long a path MTU that a router told is believed (default 600)\n"
@@ -156,7 +157,8 @@ long_option(struct options *o, int c, const char *arg)
 		o->restore = true;
 		break;
 	case OPT_USER:
-		refuse("--user: this build cannot give its privileges up");
+		o->user = arg;
+		break;
 	case OPT_DISSOLVE:
 		o->dissolve = true;
 		break;

@@ -17,6 +17,7 @@ struct options {
 	bool dissolve;
 	int verbose;
 	const char *debug; /* tokens */
+	const char *user;  /* --user; NULL: the default */
 	const char *run_dir, *state_dir, *netns, *socket;
 	const char *crypto; /* "auto", "openssl", "ipsec-mb" */
 	bool no_offload;

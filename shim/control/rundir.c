@@ -1,5 +1,7 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,15 +10,19 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "log.h"
 #include "rundir.h"
+
+#define HOLDER_STEPS 250 /* 5 s for a dead bitsd's other process: giving a NIC back may take two */
 
 struct rundir {
 	int dirfd, lockfd;
 	char dir[160], nic[32];
 	char sock[sizeof((struct sockaddr_un *)0)->sun_path];
 	char pid[64]; /* name of the pid file, "" before it is written */
+	pid_t serves; /* whose it is */
 };
 
 /* The parents of ${path}, each 0755 where it is missing. */
@@ -68,6 +74,18 @@ err:
 	return -1;
 }
 
+/* ${fd}'s whole content becomes ${pid}. */
+static int
+write_pid(int fd, pid_t pid)
+{
+	char text[24];
+	int n = snprintf(text, sizeof text, "%ld\n", (long)pid);
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return -1;
+	return 0;
+}
+
 /* Who holds the lock: what it wrote into it. */
 static long
 holder(int fd)
@@ -81,6 +99,25 @@ holder(int fd)
 	return strtol(text, NULL, 10);
 }
 
+/* The lock, which a process of a bitsd that is dead may hold until it has finished what it was at. */
+static int
+await_lock(int fd)
+{
+	struct timespec step = {.tv_nsec = 20000000};
+
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		long pid = holder(fd);
+
+		if (errno != EWOULDBLOCK || i == HOLDER_STEPS ||
+		    (pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH))) {
+			errno = EWOULDBLOCK;
+			return -1;
+		}
+		nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 static int
 take_lock(struct rundir *r, char *why, size_t cap)
 {
@@ -92,7 +129,7 @@ take_lock(struct rundir *r, char *why, size_t cap)
 		snprintf(why, cap, "cannot open %s/%s: %s", r->dir, name, strerror(errno));
 		return -1;
 	}
-	if (flock(r->lockfd, LOCK_EX | LOCK_NB) < 0) {
+	if (await_lock(r->lockfd) < 0) {
 		if (errno == EWOULDBLOCK)
 			snprintf(
 			    why, cap, "%s is taken by bitsd (pid %ld)", r->nic, holder(r->lockfd));
@@ -101,11 +138,12 @@ take_lock(struct rundir *r, char *why, size_t cap)
 		close(r->lockfd);
 		return -1;
 	}
+	(void)write_pid(r->lockfd, r->serves); /* for a message only */
 	return 0;
 }
 
 struct rundir *
-rundir_open(const char *dir, const char *nic, char *why, size_t cap)
+rundir_open(const char *dir, const char *nic, pid_t serves, char *why, size_t cap)
 {
 	struct rundir *r = calloc(1, sizeof *r);
 
@@ -113,6 +151,7 @@ rundir_open(const char *dir, const char *nic, char *why, size_t cap)
 		snprintf(why, cap, "%s", strerror(errno));
 		goto err0;
 	}
+	r->serves = serves;
 	if ((size_t)snprintf(r->dir, sizeof r->dir, "%s", dir) >= sizeof r->dir ||
 	    (size_t)snprintf(r->nic, sizeof r->nic, "%s", nic) >= sizeof r->nic ||
 	    strchr(nic, '/')) {
@@ -132,18 +171,6 @@ err0:
 	return NULL;
 }
 
-/* ${fd}'s whole content becomes our pid. */
-static int
-write_pid(int fd)
-{
-	char text[24];
-	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
-		return -1;
-	return 0;
-}
-
 int
 rundir_pid(struct rundir *r)
 {
@@ -151,16 +178,20 @@ rundir_pid(struct rundir *r)
 	int fd, rc;
 
 	snprintf(name, sizeof name, "%s.pid", r->nic);
-	if (write_pid(r->lockfd) < 0)
-		return -1;
 	fd = openat(r->dirfd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	rc = write_pid(fd);
+	rc = write_pid(fd, r->serves);
 	close(fd);
 	if (rc == 0)
 		memcpy(r->pid, name, sizeof r->pid);
 	return rc;
+}
+
+int
+rundir_lock(const struct rundir *r)
+{
+	return r->lockfd;
 }
 
 /* Does somebody listen at ${sun}?  (With -S it may be the bitsd of another NIC, whose lock is not ours.) */
@@ -280,4 +311,39 @@ rundir_close(struct rundir *r)
 	close(r->lockfd); /* the lock's file stays: removing it would let two hold "the" lock */
 	close(r->dirfd);
 	free(r);
+}
+
+int
+rundir_empty(const char *dir, char *why, size_t cap)
+{
+	char path[200];
+	struct stat st;
+	struct dirent *e;
+	DIR *d = NULL;
+	int fd, n = 0;
+
+	snprintf(path, sizeof path, "%s/empty", dir);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		snprintf(why, cap, "cannot make directory %s: %s", path, strerror(errno));
+		return -1;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
+	    ((st.st_mode & 07777) != 0555 && fchmod(fd, 0555) < 0) ||
+	    (d = fdopendir(dup(fd))) == NULL) {
+		snprintf(why, cap, "directory %s is not ours alone", path);
+		goto err;
+	}
+	while (n <= 2 && (e = readdir(d)) != NULL)
+		n++;
+	closedir(d);
+	if (n > 2) {
+		snprintf(why, cap, "directory %s is not empty: remove what is in it", path);
+		goto err;
+	}
+	return fd;
+err:
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }

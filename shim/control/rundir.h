@@ -17,14 +17,20 @@
 struct rundir;
 
 /**
- * rundir_open(dir, nic, why, cap):
- * Makes ${dir} where it is missing and takes <dir>/<nic>.lock.  NULL: ${why} is a sentence ("eth0 is taken by bitsd (pid 17)", or what is
- * wrong with the directory).  The lock is held until rundir_close() or the end of the process.
+ * rundir_open(dir, nic, serves, why, cap):
+ * For the process ${serves}: makes ${dir} where it is missing and takes <dir>/<nic>.lock.  NULL: ${why} is a sentence ("eth0 is taken by bitsd (pid 17)", or what is
+ * wrong with the directory).  The lock is held until rundir_close() and until whoever has a copy of
+ * rundir_lock() has closed that; the lock of a bitsd that is dead is waited for.
  */
-struct rundir *rundir_open(const char *dir, const char *nic, char *why, size_t cap);
+struct rundir *rundir_open(const char *dir, const char *nic, pid_t serves, char *why, size_t cap);
+int rundir_lock(const struct rundir *r);
 
-/** rundir_pid(r): writes our pid to <dir>/<nic>.pid, and for a second bitsd's message into the lock.  0, or -1 and errno. */
+/** rundir_pid(r): writes the pid of who is served to <dir>/<nic>.pid.  0, or -1 and errno. */
 int rundir_pid(struct rundir *r);
+
+/** rundir_empty(dir, why, cap): <dir>/empty, in which there is nothing and nobody but root can make anything; descriptor, or -1 and
+ * ${why}. */
+int rundir_empty(const char *dir, char *why, size_t cap);
 
 /** rundir_listen(r, path, why, cap): the control socket, listening, non-blocking; ${path} NULL: <dir>/<nic>.sock.  Descriptor, or -1 and
  * ${why}. */

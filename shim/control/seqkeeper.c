@@ -57,8 +57,7 @@ struct seqkeeper *
 seqkeeper_open(const char *state_dir, char *why, size_t cap)
 {
 	struct seqkeeper *k;
-	struct seqstore_io io;
-	char path[180], id[33];
+	char path[180];
 	int fd;
 
 	if ((size_t)snprintf(path, sizeof path, "%s/seq", state_dir) >= sizeof path) {
@@ -70,11 +69,22 @@ seqkeeper_open(const char *state_dir, char *why, size_t cap)
 	close(fd);
 	if ((fd = rundir_dir(path, why, cap)) < 0)
 		return NULL;
+	if ((k = seqkeeper_at(fd, path, why, cap)) == NULL)
+		close(fd);
+	return k;
+}
+
+struct seqkeeper *
+seqkeeper_at(int fd, const char *path, char *why, size_t cap)
+{
+	struct seqkeeper *k;
+	struct seqstore_io io;
+	char id[33];
+
 	seqstore_dir_io(&io, fd);
 	machine_id(id);
 	if ((k = seqkeeper_new(&io, id)) == NULL) {
 		snprintf(why, cap, "%s", strerror(errno));
-		close(fd);
 		return NULL;
 	}
 	k->dirfd = fd;

@@ -27,6 +27,8 @@ struct seqkeeper *seqkeeper_new(const struct seqstore_io *io, const char *machin
 
 /** seqkeeper_open(state_dir, why, cap): the real thing: records in <state_dir>/seq, made where missing.  NULL and ${why}. */
 struct seqkeeper *seqkeeper_open(const char *state_dir, char *why, size_t cap);
+/** seqkeeper_at(fd, path, why, cap): the same in the directory ${fd}, which it takes over when it succeeds; ${path}: its name for messages. */
+struct seqkeeper *seqkeeper_at(int fd, const char *path, char *why, size_t cap);
 void seqkeeper_free(struct seqkeeper *k);
 
 /** seqkeeper_sends(sa): may ${sa} send, and so need numbers? */

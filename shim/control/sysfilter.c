@@ -9,19 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-
-/* A sanitizer's report opens files and asks for names of functions in a child; its search for leaks stops the other threads as a
- * debugger does. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "sanitized.h"
 
 /* A list of names ends with NULL; a name that this architecture or libseccomp does not know is no rule. */
 
@@ -37,12 +25,25 @@ static const char *const moving[] = {"read", "readv", "recvfrom", "recvmsg", "re
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "set_robust_list", "rseq",
     "getpid", "gettid", "tgkill", "exit", "exit_group", NULL};
 
-/* What the control thread does besides: the NIC, its namespace, the TAP, the files it reads and keeps, the control socket. */
-static const char *const controlling[] = {"open", "openat", "close", "close_range", "lseek",
-    "_llseek", "pread64", "pwrite64", "preadv", "pwritev", "ftruncate", "ftruncate64", "fsync",
-    "fdatasync", "flock", "fcntl", "fcntl64", "fadvise64", "fallocate", "stat", "stat64", "lstat",
-    "lstat64", "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "statfs", "statfs64",
-    "fstatfs", "fstatfs64", "memfd_create", "access", "faccessat", "faccessat2", "getdents", "getdents64",
+/* What the control thread does besides: clients, the records below a directory that it has open, netlink, timers, the warden's end. */
+static const char *const controlling[] = {"openat", "close", "close_range", "lseek", "_llseek",
+    "pread64", "pwrite64", "ftruncate", "ftruncate64", "fsync", "fdatasync", "flock", "fcntl",
+    "fcntl64", "fallocate", "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "memfd_create",
+    "renameat", "renameat2", "unlinkat", "bind", "accept", "accept4", "shutdown", "setsockopt",
+    "getpeername", "socketpair", "ioctl", "epoll_create", "epoll_create1", "epoll_ctl", "eventfd2",
+    "pipe2", "dup", "dup2", "dup3", "select", "_newselect", "pselect6", "timerfd_create",
+    "timerfd_settime", "signalfd4", "mlock", "mlock2", "msync", "munlock", "sched_setaffinity",
+    "sched_getparam", "sched_getscheduler", "set_tid_address", "getuid", "geteuid", "getgid",
+    "getegid", "wait4", "waitid", "uname", "sysinfo", "getrlimit", "ugetrlimit", "getrusage",
+    "times", "capget", "seccomp", /* what a worker gives up */
+    NULL};
+
+/* What the warden does: the NIC, its namespace, the TAP, the files it reads and keeps, the control socket's place. */
+static const char *const keeping[] = {"open", "openat", "close", "close_range", "lseek", "_llseek",
+    "pread64", "pwrite64", "preadv", "pwritev", "ftruncate", "ftruncate64", "fsync", "fdatasync",
+    "flock", "fcntl", "fcntl64", "fadvise64", "fallocate", "stat", "stat64", "lstat", "lstat64",
+    "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "statfs", "statfs64", "fstatfs",
+    "fstatfs64", "memfd_create", "access", "faccessat", "faccessat2", "getdents", "getdents64",
     "readlink", "readlinkat", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rename", "renameat",
     "renameat2", "unlink", "unlinkat", "rmdir", "fchmod", "fchmodat", "chmod", "umask", "bind",
     "listen", "accept", "accept4", "connect", "shutdown", "setsockopt", "getpeername", "socketpair",
@@ -53,8 +54,8 @@ static const char *const controlling[] = {"open", "openat", "close", "close_rang
     "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getppid", "getpgrp",
     "setsid", "kill", "wait4", "waitid", "fork", "vfork", "uname", "sysinfo", "getrlimit",
     "ugetrlimit", "getrusage", "times", "mount", "umount",
-    "umount2",				  /* the names of network namespaces: netns.c */
-    "capget", "capset", "seccomp", NULL}; /* what a worker gives up */
+    "umount2", /* the names of network namespaces: netns.c */
+    "capget", NULL};
 
 static const char *const sanitizer[] = {
 #if SANITIZED
@@ -74,6 +75,14 @@ static const char *const hostile[] = {"execve", "execveat",
     "delete_module", "kexec_load", "kexec_file_load", "io_uring_setup", "add_key", "keyctl",
     "request_key", "pivot_root", "chroot", "open_by_handle_at", "swapon", "swapoff", "reboot",
     "acct", "iopl", "ioperm", "modify_ldt", "setuid", "setgid", "setresuid", "setresgid", NULL};
+
+/* The process without privileges leaves its namespaces, its user and itself to nobody. */
+static const char *const hostile_in_ward[] = {"setns", "unshare", "mount", "umount2", "capset",
+#if !SANITIZED
+    "fork", "kill",
+#endif
+    "vfork", "link", "linkat", "symlink", "symlinkat", "chown", "lchown", "fchown", "fchownat",
+    "chmod", "fchmod", "fchmodat", NULL};
 
 /* A worker opens and makes nothing. */
 static const char *const hostile_in_worker[] = {
@@ -129,19 +138,36 @@ add_memory(scmp_filter_ctx f, bool code)
 	return add_when(f, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
 }
 
-/* Calls whose first words say whether they are ours. */
+/* prctl() that passes in both. */
 static int
-add_arguments(scmp_filter_ctx f)
+add_prctl(scmp_filter_ctx f)
 {
-	static const int family[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
-	static const int space[] = {CLONE_NEWNET, CLONE_NEWNS, CLONE_FS};
 	static const int process[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS,
 	    PR_GET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_CAP_AMBIENT,
 	    PR_GET_SECUREBITS, PR_GET_DUMPABLE};
+	int rc;
+
+	for (size_t i = 0; i < sizeof process / sizeof *process; i++)
+		if (add_when(f, SCMP_SYS(prctl), 0, UINT32_MAX, (unsigned)process[i]) < 0)
+			return -1;
+	/* limits are read, not set */
+	if ((rc = seccomp_rule_add(
+		 f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2_64(SCMP_CMP_EQ, 0))) < 0) {
+		errno = -rc;
+		return -1;
+	}
+	return 0;
+}
+
+/* The warden's calls whose first words say whether they are ours. */
+static int
+add_warden(scmp_filter_ctx f)
+{
+	static const int family[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
+	static const int space[] = {CLONE_NEWNET, CLONE_NEWNS, CLONE_FS};
 	const uint64_t spaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUSER | CLONE_NEWPID |
 				CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 	const uint64_t word = UINT32_MAX;
-	int rc;
 
 	for (size_t i = 0; i < sizeof family / sizeof *family; i++)
 		if (add_when(f, SCMP_SYS(socket), 0, word, (unsigned)family[i]) < 0)
@@ -150,19 +176,21 @@ add_arguments(scmp_filter_ctx f)
 		if (add_when(f, SCMP_SYS(unshare), 0, word, (unsigned)space[i]) < 0 ||
 		    add_when(f, SCMP_SYS(setns), 1, word, (unsigned)space[i]) < 0)
 			return -1;
-	for (size_t i = 0; i < sizeof process / sizeof *process; i++)
-		if (add_when(f, SCMP_SYS(prctl), 0, word, (unsigned)process[i]) < 0)
-			return -1;
 	/* threads and children, in the namespaces we are in; clone3's arguments cannot be seen, the C library then takes clone */
 	if (add_when(f, SCMP_SYS(clone), 0, spaces, 0) < 0)
 		return -1;
-	/* limits are read, not set */
-	if ((rc = seccomp_rule_add(
-		 f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2_64(SCMP_CMP_EQ, 0))) < 0) {
-		errno = -rc;
+	return add_prctl(f);
+}
+
+/* The other one's: of the host's tables it asks for addresses, and it makes threads, no child. */
+static int
+add_ward(scmp_filter_ctx f)
+{
+	if (add_when(f, SCMP_SYS(socket), 0, UINT32_MAX, AF_NETLINK) < 0 ||
+	    add_when(f, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD) < 0 ||
+	    (SANITIZED && add_when(f, SCMP_SYS(clone), 0, CLONE_NEWUSER, 0) < 0))
 		return -1;
-	}
-	return 0;
+	return add_prctl(f);
 }
 
 /* Puts ${f} into force for this thread, or for all, and frees it.  0, or -1 and errno. */
@@ -190,8 +218,9 @@ load(scmp_filter_ctx f, bool all_threads)
 	return rc < 0 ? -1 : 0;
 }
 
-int
-sysfilter_process(void)
+/* The list of a process: ${mine} besides what moves packets; ${killed} besides what is hostile in both, NULL: nothing.  As sysfilter.h. */
+static int
+process(const char *const *mine, int (*arguments)(scmp_filter_ctx f), const char *const *killed)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int n, m;
@@ -202,14 +231,26 @@ sysfilter_process(void)
 	}
 	if (add(f, SCMP_ACT_ALLOW, sanitizer) < 0 || (!SANITIZED && add_memory(f, true) < 0))
 		goto err;
-	if ((n = add(f, SCMP_ACT_ALLOW, moving)) < 0 ||
-	    (m = add(f, SCMP_ACT_ALLOW, controlling)) < 0 || add_arguments(f) < 0 ||
-	    add(f, SCMP_ACT_KILL_PROCESS, hostile) < 0)
+	if ((n = add(f, SCMP_ACT_ALLOW, moving)) < 0 || (m = add(f, SCMP_ACT_ALLOW, mine)) < 0 ||
+	    arguments(f) < 0 || add(f, SCMP_ACT_KILL_PROCESS, hostile) < 0 ||
+	    (killed && add(f, SCMP_ACT_KILL_PROCESS, killed) < 0))
 		goto err;
 	return load(f, true) < 0 ? -1 : n + m;
 err:
 	seccomp_release(f);
 	return -1;
+}
+
+int
+sysfilter_warden(void)
+{
+	return process(keeping, add_warden, NULL);
+}
+
+int
+sysfilter_ward(void)
+{
+	return process(controlling, add_ward, hostile_in_ward);
 }
 
 int

@@ -24,6 +24,27 @@ struct edge_caps {
 
 struct edge;
 
+/*
+ * A descriptor that an edge needs, opened and set up by whoever may: the edge itself, or, once bitsd has given its privileges up, the
+ * process that kept them (control/warden.h).
+ */
+enum edge_fd {
+	EDGE_FD_TAP,        /* attached to the TAP, without carrier */
+	EDGE_FD_TAP_ASK,    /* a socket in the TAP's namespace, to ask for its MTU and flags */
+	EDGE_FD_SEND,       /* the rest as pksock.h says */
+	EDGE_FD_SEND_WHOLE,
+	EDGE_FD_RECV_IP4,
+	EDGE_FD_RECV_IP6,
+	EDGE_FD_RECV_REST,
+	EDGE_FD_RECV_ALL,
+	EDGE_FD_MAX
+};
+
+struct edge_opener {
+	int (*open)(void *ctx, enum edge_fd what); /* a descriptor for the caller to close, or -1 and errno */
+	void *ctx;
+};
+
 struct edge_ops {
 	const char *name;                                /* "tap", "packet", "pcap", "mem" */
 	int (*bind)(struct edge *e);                     /* 0, or -1 and errno; logs what failed */
@@ -47,6 +68,7 @@ struct edge {
 	bool running;
 	bool more;    /* the last burst ended before the device was empty, for sure or probably: set by receive */
 	bool offload; /* takes super-frames and missing checksums (struct vnet); the others are never given any */
+	struct edge_opener opener; /* of a TAP or packet edge */
 };
 
 static inline int edge_bind(struct edge *e) { return e->ops->bind(e); }
@@ -106,6 +128,8 @@ edge_send(struct edge *e, struct burst *b)
  * pool's slots take are handed out with drop NO_ROOM.  ${offload}: the host leaves checksums and the cutting of TCP (and, where the
  * kernel knows how, of UDP) to us, see struct vnet; without it a frame read is one packet, all in it. */
 struct edge *edge_tap_new(const char *name, int netns_fd, bool offload);
+/** edge_tap_fd(name, netns_fd, what): what a TAP edge opens; EDGE_FD_TAP or EDGE_FD_TAP_ASK.  Descriptor, or -1 and errno. */
+int edge_tap_fd(const char *name, int netns_fd, enum edge_fd what);
 /** edge_tap_carrier(e, up): the TAP's carrier (TUNSETCARRIER); 0 or -1 and errno. */
 int edge_tap_carrier(struct edge *e, bool up);
 /** edge_tap_destroy(e): unbind, and the TAP goes away.  An edge that is not bound attaches for it. */
@@ -125,6 +149,8 @@ void edge_tap_destroy(struct edge *e);
  * before that hook, so one takes all; otherwise there is a socket for each of IPv4, IPv6 and the rest, which costs less.
  */
 struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload);
+/** edge_packet_fd(name, netns_fd, what): what a packet edge opens.  Descriptor, or -1 and errno. */
+int edge_packet_fd(const char *name, int netns_fd, enum edge_fd what);
 
 /*
  * edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number.

@@ -53,15 +53,15 @@ packet_unbind(struct edge *e)
 
 /* Number of the NIC; -1 and errno: there is none, or it is not Ethernet. */
 static int
-find_nic(const struct edge_packet *k)
+find_nic(const char *name, int netns)
 {
 	struct ifreq ifr;
 	int fd, index = -1, saved;
 
-	if ((fd = nssock_socket(k->netns, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+	if ((fd = nssock_socket(netns, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
 		return -1;
 	memset(&ifr, 0, sizeof ifr);
-	memcpy(ifr.ifr_name, k->name, IFNAMSIZ);
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
 	if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0) {
 		if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
 			errno = EPROTOTYPE;
@@ -72,6 +72,41 @@ find_nic(const struct edge_packet *k)
 	close(fd);
 	errno = saved;
 	return index;
+}
+
+int
+edge_packet_fd(const char *name, int netns_fd, enum edge_fd what)
+{
+	int index = find_nic(name, netns_fd);
+
+	if (index == -1)
+		return -1;
+	switch (what) {
+	case EDGE_FD_SEND:
+		return pksock_send(netns_fd, index);
+	case EDGE_FD_SEND_WHOLE:
+		return pksock_send_whole(netns_fd, index);
+	case EDGE_FD_RECV_IP4:
+		return pksock_receive(netns_fd, index, PKSOCK_IP4);
+	case EDGE_FD_RECV_IP6:
+		return pksock_receive(netns_fd, index, PKSOCK_IP6);
+	case EDGE_FD_RECV_REST:
+		return pksock_receive(netns_fd, index, PKSOCK_REST);
+	case EDGE_FD_RECV_ALL:
+		return pksock_receive(netns_fd, index, PKSOCK_ALL);
+	default:
+		errno = EINVAL;
+		return -1;
+	}
+}
+
+/* Opens for itself, as the caller may. */
+static int
+packet_open(void *ctx, enum edge_fd what)
+{
+	const struct edge_packet *k = ctx;
+
+	return edge_packet_fd(k->name, k->netns, what);
 }
 
 /* From 6.2 on the vnet header can say UDP GSO; before, such frames are refused. */
@@ -89,11 +124,12 @@ static int
 packet_bind(struct edge *e)
 {
 	struct edge_packet *k = (struct edge_packet *)e;
-	int index, saved;
+	const struct edge_opener *o = &e->opener;
+	int saved;
 
-	if ((index = find_nic(k)) == -1 || (k->out = pksock_send(k->netns, index)) == -1 ||
-	    (e->offload && (k->whole = pksock_send_whole(k->netns, index)) == -1) ||
-	    packet_recv_open(k->in, k->netns, index, k->guarded) == -1) {
+	if ((k->out = o->open(o->ctx, EDGE_FD_SEND)) == -1 ||
+	    (e->offload && (k->whole = o->open(o->ctx, EDGE_FD_SEND_WHOLE)) == -1) ||
+	    packet_recv_open(k->in, o, k->guarded) == -1) {
 		saved = errno;
 		log_warn("NIC %s: bind", k->name);
 		packet_unbind(e);
@@ -283,6 +319,7 @@ edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload)
 	}
 	k->e.ops = &packet_ops;
 	k->e.offload = offload;
+	k->e.opener = (struct edge_opener){packet_open, k};
 	k->join = offload && kernel_joins();
 	strcpy(k->name, name);
 	k->netns = netns_fd;

@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "packet_recv.h"
-#include "pksock.h"
 #include "segment.h"
 #include "vnet.h"
 
@@ -65,9 +64,10 @@ packet_recv_free(struct packet_recv *r)
 }
 
 int
-packet_recv_open(struct packet_recv *r, int netns, int ifindex, bool all)
+packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all)
 {
-	static const enum pksock_take take[SOCKETS] = {PKSOCK_IP4, PKSOCK_IP6, PKSOCK_REST};
+	static const enum edge_fd kind[SOCKETS] = {
+	    EDGE_FD_RECV_IP4, EDGE_FD_RECV_IP6, EDGE_FD_RECV_REST};
 	int n = all ? 1 : SOCKETS;
 
 	r->gone = false;
@@ -75,7 +75,7 @@ packet_recv_open(struct packet_recv *r, int netns, int ifindex, bool all)
 	r->guess = GUESS;
 	r->down = true; /* until the first frame */
 	for (r->nfd = 0; r->nfd < n; r->nfd++) {
-		r->fd[r->nfd] = pksock_receive(netns, ifindex, all ? PKSOCK_ALL : take[r->nfd]);
+		r->fd[r->nfd] = o->open(o->ctx, all ? EDGE_FD_RECV_ALL : kind[r->nfd]);
 		if (r->fd[r->nfd] == -1)
 			return -1;
 	}

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "pkt.h"
+#include "edge.h"
 
 /* Opaque types. */
 struct packet_recv;
@@ -18,9 +18,9 @@ struct packet_recv;
 struct packet_recv *packet_recv_new(void);
 void packet_recv_free(struct packet_recv *r);
 
-/** packet_recv_open(r, netns, ifindex, all): the sockets: one for all frames, or one for each of IPv4, IPv6, the rest.  0, or -1
+/** packet_recv_open(r, o, all): the sockets, by ${o}: one for all frames, or one for each of IPv4, IPv6, the rest.  0, or -1
  * and errno, with those opened so far left for packet_recv_close(). */
-int packet_recv_open(struct packet_recv *r, int netns, int ifindex, bool all);
+int packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all);
 void packet_recv_close(struct packet_recv *r);
 
 /** packet_recv_drain(r): throw away what waits. */

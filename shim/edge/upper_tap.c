@@ -53,16 +53,16 @@ struct edge_tap {
 
 /* A descriptor attached to the TAP, without carrier; -1 and errno. */
 static int
-attach(const struct edge_tap *t)
+attach(const char *name, int netns)
 {
 	struct ifreq ifr = {0};
 	unsigned features = 0;
 	int fd, saved, off = 0;
 
-	fd = nssock_open(t->netns, TAP_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	fd = nssock_open(netns, TAP_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
 		return -1;
-	memcpy(ifr.ifr_name, t->name, IFNAMSIZ);
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
 	ifr.ifr_flags = TAP_FLAGS;
 	if (ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_NO_CARRIER))
 		ifr.ifr_flags |= IFF_NO_CARRIER;
@@ -73,6 +73,23 @@ attach(const struct edge_tap *t)
 		return -1;
 	}
 	return fd;
+}
+
+int
+edge_tap_fd(const char *name, int netns_fd, enum edge_fd what)
+{
+	if (what == EDGE_FD_TAP)
+		return attach(name, netns_fd);
+	return nssock_socket(netns_fd, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+/* Opens for itself, as the caller may. */
+static int
+tap_open(void *ctx, enum edge_fd what)
+{
+	const struct edge_tap *t = ctx;
+
+	return edge_tap_fd(t->name, t->netns, what);
 }
 
 static void
@@ -114,7 +131,7 @@ tap_bind(struct edge *e)
 	const char *what;
 
 	what = "attach";
-	if ((t->fd = attach(t)) == -1)
+	if ((t->fd = e->opener.open(e->opener.ctx, EDGE_FD_TAP)) == -1)
 		goto err;
 	what = "vnet header";
 	if (ioctl(t->fd, TUNSETVNETHDRSZ, &hlen) == -1)
@@ -126,7 +143,7 @@ tap_bind(struct edge *e)
 	if (ioctl(t->fd, TUNSETPERSIST, 1) == -1)
 		goto err;
 	what = "socket";
-	if ((t->ctl = nssock_socket(t->netns, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+	if ((t->ctl = e->opener.open(e->opener.ctx, EDGE_FD_TAP_ASK)) == -1)
 		goto err;
 	e->bound = true;
 	return 0;
@@ -328,6 +345,7 @@ edge_tap_new(const char *name, int netns_fd, bool offload)
 		return NULL;
 	t->e.ops = &tap_ops;
 	t->e.offload = offload;
+	t->e.opener = (struct edge_opener){tap_open, t};
 	strcpy(t->name, name);
 	t->netns = netns_fd;
 	t->fd = t->ctl = -1;
@@ -347,7 +365,7 @@ edge_tap_destroy(struct edge *e)
 {
 	struct edge_tap *t = (struct edge_tap *)e;
 
-	if (t->fd == -1 && (t->fd = attach(t)) == -1) {
+	if (t->fd == -1 && (t->fd = e->opener.open(e->opener.ctx, EDGE_FD_TAP)) == -1) {
 		log_warn("TAP %s: attach to remove it", t->name);
 		return;
 	}

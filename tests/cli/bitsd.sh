@@ -23,7 +23,7 @@ refused()
 echo 'flow from any to any type bypass' >"$tmp/good"
 echo 'flow from any to' >"$tmp/bad"
 "$bitsd" --help | grep -q -- --nic-netns || { echo "FAIL: --help"; bad=1; }
-for option in interface file foreground verbose check socket run-dir state-dir nic-netns crypto lower workers no-offload restore dissolve; do
+for option in interface file foreground verbose check socket run-dir state-dir nic-netns crypto lower workers no-offload restore dissolve user; do
 	"$bitsd" --help | grep -q -- "--$option" || { echo "FAIL: --help says nothing of --$option"; bad=1; }
 done
 refused 2 "-i NIC is missing"
@@ -43,6 +43,8 @@ if [ "$(id -u)" -ne 0 ]; then
 	refused 1 "root" -i lo -f "$tmp/good"
 else
 	refused 1 "lo" -d -i lo -f "$tmp/good"
+	refused 1 "no user nosuchuser; to make one: useradd" -d -i lo -f "$tmp/good" --user nosuchuser
+	refused 1 "is root" -d -i lo -f "$tmp/good" --user root
 	refused 1 "lo" -i lo -f "$tmp/good" # as a daemon: the parent tells
 	refused 1 "not taken" -i nosuch0 --dissolve
 fi

@@ -26,24 +26,49 @@ children+=("$(cat run/eth0.pid)")
 pid[bitsd-a]=$(cat run/eth0.pid)
 rules_are 1 || fail "its policy is not in force"
 reach a 10.9.0.2
-[ "$(readlink "/proc/${pid[bitsd-a]}/cwd")" = / ] || fail "it keeps the directory it was started in"
-
-say "it kept what it needs, and its worker less"
-word() { sed -n "s/^$2:[[:space:]]*//p" "/proc/${pid[bitsd-a]}/task/$1/status"; }
-worker=$(grep -l '^bits-worker' /proc/"${pid[bitsd-a]}"/task/*/comm | sed -n '1s|.*/task/\([0-9]*\)/comm|\1|p')
-[ -n "$worker" ] || fail "there is no worker"
-for task in "${pid[bitsd-a]}" "$worker"; do
-	[ "$(word "$task" NoNewPrivs)" = 1 ] || fail "task $task may gain privileges"
-	[ "$(word "$task" Seccomp)" = 2 ] || fail "the system calls of task $task are not filtered"
-	# DAC_OVERRIDE, NET_ADMIN, NET_RAW, IPC_LOCK, SYS_CHROOT, SYS_PTRACE, SYS_ADMIN, and nothing else
-	for set in CapEff CapPrm CapBnd; do
-		[ $((0x$(word "$task" $set) & ~0x2c7002)) -eq 0 ] || fail "task $task has $set $(word "$task" $set)"
-	done
-	[ "$(word "$task" CapInh)" = 0000000000000000 ] || fail "task $task would hand capabilities on"
+main=${pid[bitsd-a]} warden=$(warden_of a)
+for p in "$main" "$warden"; do
+	[[ "$(readlink "/proc/$p/cwd")" = / || "$(readlink "/proc/$p/cwd")" = */run/empty ]] || fail "it keeps the directory it was started in"
 done
-[ "$(word "$worker" CapEff)$(word "$worker" CapPrm)" = 00000000000000000000000000000000 ] || fail "the worker has capabilities"
-grep -q 'kept: CAP_.*NET_ADMIN.*system calls' "$tmp/bitsd-a.log" || fail "it does not say what it kept"
-ok "$(sed -n 's/.*kept: //p' "$tmp/bitsd-a.log"); a worker: no capability"
+
+say "what each of its processes kept, and a worker"
+word() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
+none=0000000000000000
+worker=$(grep -l '^bits-worker' /proc/"$main"/task/*/comm | sed -n '1s|.*/task/\([0-9]*\)/comm|\1|p')
+[ -n "$worker" ] || fail "there is no worker"
+for task in "$main" "$main/task/$worker" "$warden"; do
+	[ "$(word "$task" NoNewPrivs)" = 1 ] || fail "$task may gain privileges"
+	[ "$(word "$task" Seccomp)" = 2 ] || fail "the system calls of $task are not filtered"
+	[ "$(word "$task" CapInh)$(word "$task" CapAmb)" = $none$none ] || fail "$task would hand capabilities on"
+done
+for task in "$main" "$main/task/$worker"; do
+	for id in Uid Gid; do
+		read -r real effective saved fs < <(word "$task" $id)
+		[ "$real" -ne 0 ] && [ "$real $real $real" = "$effective $saved $fs" ] || fail "$task has $id $(word "$task" $id)"
+	done
+	[ -z "$(word "$task" Groups | tr -d ' ')" ] || fail "$task has groups $(word "$task" Groups)"
+	for set in CapEff CapPrm CapBnd; do
+		[ "$(word "$task" $set)" = $none ] || fail "$task has $set $(word "$task" $set)"
+	done
+done
+[ "$(word "$worker" Seccomp_filters)" -gt "$(word "$main" Seccomp_filters)" ] || fail "the worker may do what the rest may"
+[ "$(readlink "/proc/$main/root")" = "$tmp/a/run/empty" ] || fail "its root is $(readlink "/proc/$main/root")"
+[ "$(stat -c '%u %a' run/empty)" = "0 555" ] && [ -z "$(ls -A run/empty)" ] || fail "its root is not empty, or not root's alone"
+if find -L "/proc/$main/fd" -mindepth 1 -maxdepth 1 -type d ! -samefile state/seq 2>/dev/null | grep .; then fail "it has a directory open"; fi
+ok "$(sed -n 's/.*clients, kept: //p' "$tmp/bitsd-a.log")"
+
+# DAC_OVERRIDE, NET_ADMIN, NET_RAW, IPC_LOCK, SYS_CHROOT, SYS_PTRACE, SYS_ADMIN, and nothing else
+for set in CapEff CapPrm CapBnd; do
+	[ $((0x$(word "$warden" $set) & ~0x2c7002)) -eq 0 ] || fail "the warden has $set $(word "$warden" $set)"
+done
+[ "$(word "$warden" Threads)" = 1 ] || fail "the warden has threads"
+if ss -lxp | grep -q "pid=$warden,"; then fail "the warden listens"; fi
+grep -q 'NIC and TAP for it, kept: CAP_.*NET_ADMIN.*system calls' "$tmp/bitsd-a.log" || fail "it does not say what it kept"
+ok "$(sed -n 's/.*TAP for it, kept: //p' "$tmp/bitsd-a.log")"
+[ "$(stat -c '%u %a' state)" = "0 700" ] || fail "the state directory is not root's alone"
+for f in state/seq state/windows; do
+	[ "$(stat -c %u $f)" = "$(word "$main" Uid | cut -f 1)" ] || fail "$f is not of the user that writes it"
+done
 
 say "SIGHUP reads the file again, and its includes"
 echo 'flow proto udp from any to any type bypass' >conf.d/2.conf

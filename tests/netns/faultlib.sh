@@ -97,6 +97,27 @@ fault() # NAME SECONDS [lossless]
 
 fault_kill_a() { slay a >/dev/null; restart a; }
 fault_kill_b() { slay b >/dev/null; restart b; }
+# kill -9 of the process that keeps privileges: the other one ends by itself, with what it says, and in order
+fault_kill_warden()
+{
+	local p=${pid[bitsd-a]} status=0
+	kill -9 "$(warden_of a)"
+	finished bitsd-a 5 || status=$?
+	[ $status -eq 1 ] || fail "bitsd without its warden ends with status $status"
+	grep -q 'the process that opens NIC and TAP is gone' "$tmp/bitsd-a.log" || fail "it does not say why it ends"
+	if ls "/proc/$p" >/dev/null 2>&1; then fail "it is still there"; fi
+	restart a
+}
+# and of the other one: the warden ends behind it, and takes away what clients and scripts would find
+fault_kill_ward()
+{
+	local w
+	w=$(warden_of a)
+	slay a >/dev/null
+	within 5 ended "$w" || fail "the warden does not end"
+	[ ! -e "$(sock a)" ] && [ ! -e "$tmp/a/run/eth0.pid" ] || fail "left over: $(ls "$tmp/a/run")"
+	restart a
+}
 fault_term() { stop a >/dev/null; restart a; }
 fault_hup()
 {
@@ -216,14 +237,21 @@ fault_readonly() # at a start: no number can be reserved, so nothing is sent, un
 }
 descriptors() { find "/proc/${pid[bitsd-a]}/fd" -mindepth 1 | wc -l; }
 cpu_of() { awk '{print $14 + $15}' "/proc/${pid[bitsd-a]}/stat"; }
+# limit OPTIONS: of the process that moves packets, as its user: to root of a container it is somebody else's
+limit()
+{
+	local p=${pid[bitsd-a]} uid
+	uid=$(awk '/^Uid:/ {print $2}' "/proc/$p/status")
+	setpriv --reuid="$uid" --regid="$(awk '/^Gid:/ {print $2}' "/proc/$p/status")" --clear-groups prlimit --pid "$p" "$@"
+}
 fault_descriptors() # none left: nobody is let in, nothing spins, and packets need none
 {
 	local before
-	prlimit --pid "${pid[bitsd-a]}" --nofile="$(descriptors):4096"
+	limit --nofile="$(descriptors):4096"
 	before=$(cpu_of)
 	for _ in 1 2 3; do timeout 0.3 "$IPSECCTL" -S "$(sock a)" -s nic >/dev/null 2>&1 || :; done
 	[ $(($(cpu_of) - before)) -lt 90 ] || fail "it spins: $(($(cpu_of) - before)) ticks of CPU"
-	prlimit --pid "${pid[bitsd-a]}" --nofile=4096:4096
+	limit --nofile=4096:4096
 	healed
 	within $((3 * slack)) answers a || fail "no answer when there are descriptors again"
 }
@@ -233,9 +261,9 @@ fault_memory() # none left for a large policy: it is refused whole, and what is 
 	local size
 	size=$(awk '/^VmSize:/ {print $2 * 1024}' "/proc/${pid[bitsd-a]}/status")
 	MANY=20000 many >"$tmp/large.conf"
-	prlimit --pid "${pid[bitsd-a]}" --as=$((size + 4194304)):
+	limit --as=$((size + 4194304)):
 	if ctl a -f "$tmp/large.conf" >"$tmp/out" 2>&1; then fail "a policy of 20,000 SAs fits 4 MB"; fi
-	prlimit --pid "${pid[bitsd-a]}" --as=unlimited:
+	limit --as=unlimited:
 	healed
 	within $((3 * slack)) answers a || fail "no answer when there is memory again: $(cat "$tmp/out")"
 	[ "$(ctl a -s sa --json | json '["sas"].__len__()')" -eq 2 ] || fail "something of it was loaded"

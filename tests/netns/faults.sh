@@ -28,6 +28,8 @@ fi
 # the bound is the real one; in a build with sanitizers it is multiplied (slack)
 run short kill_a 1
 run long kill_b 1
+run short kill_warden 1
+run long kill_ward 1
 run long term 1
 run long hup 1 lossless
 run long stopped 1

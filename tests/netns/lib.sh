@@ -230,6 +230,14 @@ stop()
 	kill "${pid[bitsd-$1]}"
 	finished "bitsd-$1" 10 || fail "bitsd on $1 ended with status $?"
 }
+# warden_of HOST: its process that kept privileges
+warden_of()
+{
+	local c
+	for c in $(cat /proc/"${pid[bitsd-$1]}"/task/*/children); do
+		if [ "$(cat "/proc/$c/comm")" = bits-warden ]; then echo "$c"; fi
+	done
+}
 slay()
 {
 	show "$1" "kill -KILL (bitsd)"

@@ -13,7 +13,8 @@ has_keys() # HOST WHEN
 	! scan "$1" || fail "$2: the keys are not found, so the search finds nothing: $(cat "$tmp/scan")"
 	[ "$(grep -c 'as octets' "$tmp/scan")" -ge 2 ] || fail "$2: $(cat "$tmp/scan")"
 	grep -q 'as text\|as TEXT' "$tmp/scan" && fail "$2: text of a key is left of the load: $(cat "$tmp/scan")"
-	ok "$2: found $(grep -c 'as octets' "$tmp/scan") times as octets, never as text"
+	keys | python3 "$here/memscan.py" "$(warden_of "$1")" >"$tmp/scan-warden" || fail "$2: the warden has keys: $(cat "$tmp/scan-warden")"
+	ok "$2: found $(grep -c 'as octets' "$tmp/scan") times as octets, never as text, and not in the process with the privileges"
 }
 no_keys() { within 3 scan "$1" || fail "$2: $(cat "$tmp/scan")"; ok "$2: not found in $(tail -n 1 "$tmp/scan")"; }
 algorithm() # NAME OCTETS: both hosts' files, with new keys

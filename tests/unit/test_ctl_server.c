@@ -81,7 +81,7 @@ setup(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	strcpy(f->dir, "/tmp/bits-ctl-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
-	f->run = rundir_open(f->dir, "t0", why, sizeof why);
+	f->run = rundir_open(f->dir, "t0", getpid(), why, sizeof why);
 	assert_non_null(f->run);
 	env.fd = rundir_listen(f->run, NULL, why, sizeof why);
 	assert_true(env.fd >= 0);
@@ -446,9 +446,9 @@ test_socket_in_the_way(void **state)
 	struct rundir *r;
 	int fd;
 
-	assert_null(rundir_open(f->dir, "t0", why, sizeof why)); /* the lock */
+	assert_null(rundir_open(f->dir, "t0", getpid(), why, sizeof why)); /* the lock */
 	assert_non_null(strstr(why, "t0 is taken by bitsd"));
-	r = rundir_open(f->dir, "t1", why, sizeof why);
+	r = rundir_open(f->dir, "t1", getpid(), why, sizeof why);
 	assert_non_null(r);
 	snprintf(other, sizeof other, "%s/t1.sock", f->dir);
 	assert_int_equal(symlink("/etc/passwd", other), 0);
@@ -473,7 +473,7 @@ test_socket_in_the_way(void **state)
 	assert_non_null(strstr(why, "somebody listens there"));
 	assert_int_equal(access(other, F_OK), 0);
 	rundir_close(r);
-	assert_null(rundir_open("/proc/bits", "t0", why, sizeof why));
+	assert_null(rundir_open("/proc/bits", "t0", getpid(), why, sizeof why));
 }
 
 int

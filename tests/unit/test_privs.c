@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,21 +19,32 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "privs.h"
+#include "sanitized.h"
 
-/* Runs ${f} in a child that has dropped its privileges; wait status. */
+static const struct lowuser nobody = {"60999", 60999, 60998};
+static int root = -1; /* of the next ward */
+
 static int
-in_child(void (*f)(void))
+ward(void)
+{
+	return privs_drop(&nobody, root);
+}
+
+/* Runs ${f} in a child that has given up what ${drop} gives up; wait status. */
+static int
+in_child(int (*drop)(void), void (*f)(void))
 {
 	int st;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (privs_drop() < 0)
+		if (drop() < 0)
 			_exit(99);
 		f();
 		_exit(0);
@@ -66,7 +78,7 @@ status_of(const char *what, int base)
 }
 
 static void
-the_process(void)
+the_warden(void)
 {
 	const unsigned long long may = 1ull << 1 /* DAC_OVERRIDE */ | 1ull << 12 /* NET_ADMIN */ |
 				       1ull << 13 /* NET_RAW */ | 1ull << 14 /* IPC_LOCK */ |
@@ -92,9 +104,59 @@ the_process(void)
 	}
 }
 
+static void
+the_ward(void)
+{
+	const unsigned ids[] = {getuid(), geteuid(), getgid(), getegid()};
+	bool was_root = status_of("CapBnd", 16) == 0;
+	char kept[512];
+
+	CHECK(status_of("NoNewPrivs", 10) == 1);
+	CHECK(status_of("Seccomp", 10) == 2);
+	CHECK(status_of("CapEff", 16) == 0 && status_of("CapPrm", 16) == 0);
+	CHECK(status_of("CapInh", 16) == 0 && status_of("CapAmb", 16) == 0);
+	if (was_root)
+		CHECK(ids[0] == 60999 && ids[1] == 60999 && ids[2] == 60998 && ids[3] == 60998);
+	CHECK(ids[1] != 0);
+	privs_kept(kept, sizeof kept);
+	CHECK(strncmp(kept, "no capability; ", 15) == 0 && strstr(kept, "system calls"));
+}
+
 /* What the control thread goes on doing. */
 static void
-its_work(void)
+wards_work(void)
+{
+	int fd;
+
+	CHECK((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
+	close(fd);
+	CHECK((fd = socket(AF_NETLINK, SOCK_RAW, 0)) >= 0);
+	close(fd);
+}
+
+static void
+not_wards_work(void)
+{
+	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_PACKET, AF_ALG};
+
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		CHECK(socket(families[i], SOCK_DGRAM, 0) < 0 && errno == ENOSYS);
+	CHECK(mkdir("/tmp/bits-privs", 0700) < 0 && errno == ENOSYS);
+	if (!SANITIZED)
+		CHECK(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) < 0 && errno == ENOSYS);
+}
+
+static void
+nothing_there(void)
+{
+	CHECK(open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == ENOENT);
+	CHECK(open("../../etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == ENOENT);
+	CHECK(open("/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 && errno == EACCES);
+}
+
+/* What the warden goes on doing. */
+static void
+wardens_work(void)
 {
 	int st, fd;
 	pid_t pid;
@@ -113,12 +175,13 @@ its_work(void)
 
 /* What is not its work fails as if the kernel did not have it. */
 static void
-not_its_work(void)
+not_wardens_work(void)
 {
 	CHECK(socket(AF_ALG, SOCK_SEQPACKET, 0) < 0 && errno == ENOSYS);
 	CHECK(syscall(SYS_unshare, 0x10000000 /* CLONE_NEWUSER */) < 0 && errno == ENOSYS);
 	CHECK(syscall(SYS_clone, 0x10000000 | SIGCHLD, 0, 0, 0, 0) < 0 && errno == ENOSYS);
-	CHECK(syscall(SYS_syslog, 10 /* SYSLOG_ACTION_SIZE_BUFFER */, NULL, 0) < 0 && errno == ENOSYS);
+	CHECK(syscall(SYS_syslog, 10 /* SYSLOG_ACTION_SIZE_BUFFER */, NULL, 0) < 0 &&
+	      errno == ENOSYS);
 	CHECK(syscall(SYS_sethostname, "x", 1) < 0 && errno == ENOSYS);
 }
 
@@ -163,8 +226,7 @@ workers(void)
 	CHECK(pthread_create(&t, NULL, worker, &fd) == 0);
 	CHECK(pthread_join(t, NULL) == 0);
 	/* the control thread is what it was */
-	CHECK((fd = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0);
-	CHECK(geteuid() != 0 || status_of("CapBnd", 16) != 0);
+	CHECK((fd = socket(AF_NETLINK, SOCK_RAW, 0)) >= 0);
 }
 
 static void *
@@ -205,45 +267,31 @@ a_forbidden_worker(void)
 	pthread_join(t, NULL);
 }
 
-/* A worker has no capability, and its last word is read by another thread: it cannot open its own status. */
-static int idle_fd = -1;
-
+/* A worker cannot open its own status; one that was opened before says how it is now. */
 static void *
-idle(void *arg)
+bare(void *arg)
 {
-	uint64_t n = 1;
+	char text[4096];
+	int fd = open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
+	const char *filters;
+	ssize_t n;
 
-	CHECK(privs_worker() == 0);
-	__atomic_store_n((long *)arg, syscall(SYS_gettid), __ATOMIC_RELEASE);
-	(void)!read(idle_fd, &n, sizeof n);
+	CHECK(fd >= 0 && privs_worker() == 0);
+	CHECK((n = read(fd, text, sizeof text - 1)) > 0);
+	text[n] = '\0';
+	CHECK(strstr(text, "CapEff:\t0000000000000000\n") &&
+	      strstr(text, "CapPrm:\t0000000000000000\n"));
+	CHECK((filters = strstr(text, "Seccomp_filters:")) && atoi(filters + 16) >= 2);
 	return NULL;
 }
 
 static void
 a_bare_worker(void)
 {
-	char path[64], line[256];
-	long tid = 0;
 	pthread_t t;
-	FILE *f;
-	int seen = 0;
 
-	idle_fd = eventfd(0, 0);
-	CHECK(pthread_create(&t, NULL, idle, &tid) == 0);
-	while (!__atomic_load_n(&tid, __ATOMIC_ACQUIRE))
-		usleep(1000);
-	snprintf(path, sizeof path, "/proc/self/task/%ld/status",
-	    __atomic_load_n(&tid, __ATOMIC_ACQUIRE));
-	CHECK((f = fopen(path, "re")));
-	while (fgets(line, sizeof line, f)) {
-		if (strncmp(line, "CapEff:", 7) == 0 || strncmp(line, "CapPrm:", 7) == 0)
-			seen += strtoull(line + 7, NULL, 16) == 0;
-		if (strncmp(line, "Seccomp_filters:", 16) == 0)
-			seen += atoi(line + 16) >= 2;
-	}
-	fclose(f);
-	CHECK(seen == 3);
-	_exit(0);
+	CHECK(pthread_create(&t, NULL, bare, NULL) == 0);
+	CHECK(pthread_join(t, NULL) == 0);
 }
 
 static void
@@ -258,59 +306,91 @@ code_from_data(void)
 }
 
 static void
-the_process_keeps_little(void **s)
+to_another_namespace(void)
 {
-	assert_int_equal(in_child(the_process), 0);
+	syscall(SYS_setns, -1, 0);
+}
+
+static void
+to_root(void)
+{
+	(void)!setuid(0);
+}
+
+static void
+they_keep_little(void **s)
+{
+	assert_int_equal(in_child(privs_warden, the_warden), 0);
+	if (geteuid() == 0)
+		assert_int_equal(in_child(ward, the_ward), 0);
 }
 
 static void
 work_goes_on(void **s)
 {
-	assert_int_equal(in_child(its_work), 0);
+	assert_int_equal(in_child(privs_warden, wardens_work), 0);
+	assert_int_equal(in_child(ward, wards_work), 0);
 }
 
 static void
 the_rest_is_not_there(void **s)
 {
-	assert_int_equal(in_child(not_its_work), 0);
+	assert_int_equal(in_child(privs_warden, not_wardens_work), 0);
+	assert_int_equal(in_child(ward, not_wards_work), 0);
+}
+
+static void
+no_file_is_there(void **s)
+{
+	char dir[] = "/tmp/bits-privs-XXXXXX";
+
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chmod(dir, 0555), 0);
+	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(in_child(ward, nothing_there), 0);
+	close(root);
+	root = -1;
+	rmdir(dir);
 }
 
 static void
 data_stays_data(void **s)
 {
-#if defined(__SANITIZE_ADDRESS__)
-	skip(); /* the sanitizers' own memory is mapped at will */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-	skip();
-#endif
-#endif
-	assert_int_equal(in_child(code_from_data), 0);
+	if (SANITIZED)
+		skip(); /* the sanitizers' own memory is mapped at will */
+	assert_int_equal(in_child(ward, code_from_data), 0);
+	assert_int_equal(in_child(privs_warden, code_from_data), 0);
 }
 
 static void
 crimes_end_it(void **s)
 {
-	int st;
+	static void (*const crimes[])(void) = {a_shell, a_module, to_another_namespace, to_root};
 
-	st = in_child(a_shell);
-	assert_true(WIFSIGNALED(st) && WTERMSIG(st) == SIGSYS);
-	st = in_child(a_module);
-	assert_true(WIFSIGNALED(st) && WTERMSIG(st) == SIGSYS);
+	for (size_t i = 0; i < sizeof crimes / sizeof *crimes; i++) {
+		int st = in_child(ward, crimes[i]);
+
+		assert_true(WIFSIGNALED(st) && WTERMSIG(st) == SIGSYS);
+		st = in_child(privs_warden, crimes[i]);
+		if (crimes[i] != to_another_namespace) /* that is its work */
+			assert_true(WIFSIGNALED(st) && WTERMSIG(st) == SIGSYS);
+	}
 }
 
 static void
 a_worker_moves_packets(void **s)
 {
-	assert_int_equal(in_child(workers), 0);
-	assert_int_equal(in_child(a_bare_worker), 0);
+	assert_int_equal(in_child(ward, workers), 0);
+	assert_int_equal(in_child(ward, a_bare_worker), 0);
 }
 
 static void
 a_worker_does_nothing_else(void **s)
 {
 	for (nth = 0; nth < sizeof forbidden / sizeof *forbidden; nth++) {
-		int st = in_child(a_forbidden_worker);
+		int st = in_child(ward, a_forbidden_worker);
 
 		if (!WIFSIGNALED(st) || WTERMSIG(st) != SIGSYS)
 			fail_msg("number %zu: status 0x%x", nth, (unsigned)st);
@@ -330,9 +410,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nothing_without_the_word),
-	    cmocka_unit_test(the_process_keeps_little),
+	    cmocka_unit_test(they_keep_little),
 	    cmocka_unit_test(work_goes_on),
 	    cmocka_unit_test(the_rest_is_not_there),
+	    cmocka_unit_test(no_file_is_there),
 	    cmocka_unit_test(data_stays_data),
 	    cmocka_unit_test(crimes_end_it),
 	    cmocka_unit_test(a_worker_moves_packets),
