@@ -173,6 +173,18 @@ fault_mtu()
 	at "$(private a)" ip link set eth0 mtu 1500
 	healed
 }
+fault_mac() # of the host's NIC, which is the TAP: the real one follows; and of the real one, which the TAP follows
+{
+	local where mac
+	for where in a "$(private a)"; do
+		for mac in 02:00:00:00:00:1a 02:00:00:00:00:0a; do
+			at "$where" ip link set eth0 address $mac
+			within 2 same_mac $mac || fail "TAP and NIC differ: $(mac_of a eth0), $(mac_of "$(private a)" eth0)"
+		done
+	done
+	healed
+}
+same_mac() { [ "$(mac_of a eth0)" = "$1" ] && [ "$(mac_of "$(private a)" eth0)" = "$1" ]; }
 fault_address()
 {
 	at a ip addr add 10.9.0.50/24 dev eth0
@@ -267,6 +279,59 @@ fault_memory() # none left for a large policy: it is refused whole, and what is 
 	healed
 	within $((3 * slack)) answers a || fail "no answer when there is memory again: $(cat "$tmp/out")"
 	[ "$(ctl a -s sa --json | json '["sas"].__len__()')" -eq 2 ] || fail "something of it was loaded"
+}
+
+# lossless SECONDS WHAT: nothing is lost from here on for so long
+lossless()
+{
+	local from lost
+	from=$(uptime_now)
+	sleep "$1"
+	read -r _ _ _ lost _ _ < <(python3 "$here/steady.py" judge "$tmp/flow" "$from" "$from" "$(uptime_now)")
+	[ "$lost" -eq 0 ] || fail "$2: $lost datagrams were lost"
+}
+fault_clock() # the time of day jumps, days and years, there and back: SAs live as long as they would
+{
+	local by
+	: "${OTHERCLOCK_SO:=$BITS_BUILD/tests/netns/libotherclock.so}"
+	offset() { python3 -c 'import struct, sys; open(sys.argv[1], "r+b").write(struct.pack("q", int(sys.argv[2])))' "$tmp/clock" "$1"; }
+	head -c 8 /dev/zero >"$tmp/clock"
+	stop a >/dev/null
+	sed 's/^esp .*/& lifetime soft 1800 seconds lifetime hard 3600 seconds/' "$tmp/a.conf" >"$tmp/now-a.conf"
+	OTHERCLOCK=$tmp/clock LD_PRELOAD=$OTHERCLOCK_SO ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+		start a eth0 "$tmp/now-a.conf" >/dev/null
+	grep -q otherclock "/proc/${pid[bitsd-a]}/maps" || fail "its clock is the real one"
+	within 20 whole || fail "no traffic"
+	for by in 86400 -86400 315360000 -315360000 0; do
+		offset $by
+		lossless 0.5 "the clock at $by s"
+	done
+	[ "$(ctl a -s sa --json | json '["sas"].__len__()')" -eq 2 ] || fail "SAs ended with the jumps"
+	! grep -qE 'sa_(soft|hard)|stuck' "$tmp/bitsd-a.log" || fail "lifetimes follow the time of day: $(cat "$tmp/bitsd-a.log")"
+	cp "$tmp/a.conf" "$tmp/now-a.conf"
+	stop a >/dev/null
+	restart a
+}
+fault_log() # who reads the log has stopped, and the pipe is full: no packet waits for it
+{
+	stop a >/dev/null
+	rm "$tmp/bitsd-a.log"
+	mkfifo "$tmp/bitsd-a.log"
+	exec 7<>"$tmp/bitsd-a.log"
+	start a eth0 "$tmp/now-a.conf" >/dev/null
+	within 20 whole || fail "no traffic"
+	timeout 2 dd if=/dev/zero of="$tmp/bitsd-a.log" bs=4096 count=64 oflag=nonblock 2>/dev/null || :
+	for _ in 1 2 3 4 5; do # audited: no rule
+		at a python3 -c 'import socket; s = socket.socket(); s.setblocking(False); s.connect_ex(("10.9.0.2", 22))'
+		ctl a -f "$tmp/a.conf"
+	done
+	lossless 1 "a log that nobody reads"
+	answers a >/dev/null || fail "it does not answer while its log is full"
+	exec 7>&-
+	within 10 answers a >/dev/null || fail "it ends with its log"
+	rm "$tmp/bitsd-a.log"
+	stop a >/dev/null
+	restart a
 }
 
 # --- policy and SAs
