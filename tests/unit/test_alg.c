@@ -112,8 +112,9 @@ by_the_keys_length(void **state)
 static void
 names(void **state)
 {
-	static const char *const none[] = {
-	    "", "none", "AES", "aes-", "aes-128-", "des", "blowfish", "cast128", "hmac-ripemd160"};
+	/* RFC 8221 5 and 6 among them: what must not be used */
+	static const char *const none[] = {"", "none", "AES", "aes-", "aes-128-", "des", "des-iv64",
+	    "blowfish", "idea", "cast128", "des-mac", "kpdk-md5", "hmac-ripemd160"};
 
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
 		assert_null(alg_enc(none[i]));

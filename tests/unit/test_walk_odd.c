@@ -242,13 +242,64 @@ test_mend(void **state)
 	}
 }
 
+static uint8_t drawn;
+
+static void
+draw(struct rng *r, uint8_t *out, size_t n)
+{
+	(void)r;
+	memset(out, ++drawn, n);
+}
+
+/*
+ * CBC's IV is what the generator gives, anew for each packet (RFC 3602 3: not to be foreseen).  Of counter modes it is the number, so that none
+ * comes twice under a key (RFC 3686 4, RFC 4106 3.1, RFC 4309 3.1, RFC 4543 3.1, RFC 7634 2).
+ */
+static void
+test_iv(void **state)
+{
+	static const struct {
+		const char *enc, *auth;
+		uint32_t random; /* octets */
+	} t[] = {{"aes-128", "hmac-sha2-256", 16}, {"aes-256", "hmac-sha1", 16},
+	    {"3des", "hmac-sha1", 8}, {"aes-128-gcm", NULL, 0}, {"aes-128-ccm", NULL, 0},
+	    {"aes-128-gmac", NULL, 0}, {"chacha20-poly1305", NULL, 0},
+	    {"aes-128-ctr", "hmac-sha1", 0}};
+	struct rng fixed = {draw}, *was = pr.a.w.rng;
+	uint8_t f[200], wire[300], want[16];
+
+	pr.a.w.rng = &fixed;
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct pair_sa s = gcm4;
+		uint32_t n = frame_make_udp(f, "10.0.0.1", "10.0.0.2", 1, 2, 0x4000, 20);
+
+		s.enc = t[i].enc;
+		s.auth = t[i].auth;
+		pair_protect(&pr, &s, 1, "10.0.0.1", "10.0.0.2");
+		for (uint32_t number = 1; number < 4; number++) {
+			seal(f, n, wire, sizeof wire);
+			assert_int_equal(get32(wire + 38), number);
+			if (t[i].random == 0) {
+				assert_int_equal(get32(wire + 42), 0);
+				assert_int_equal(get32(wire + 46), number);
+				continue;
+			}
+			memset(want, drawn, sizeof want);
+			assert_memory_equal(wire + 42, want, t[i].random);
+		}
+	}
+	assert_int_equal(drawn, 3 * 3);
+	drawn = 0;
+	pr.a.w.rng = was;
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_lost_high_half), T(test_fragment_in_fragment),
 	    T(test_checksum_ffff), T(test_ecn), T(test_behind_udp), T(test_behind_udp_outside),
-	    T(test_mend)};
+	    T(test_mend), T(test_iv)};
 
 	return walkbed_run("walk_odd", tests, sizeof tests / sizeof tests[0]);
 }
