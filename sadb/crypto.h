@@ -1,6 +1,6 @@
 /*
  * Keyed contexts: a back end's ESP and AH transforms over arrays of jobs.  A context belongs to one SA, one direction and
- * one worker; it holds expanded keys and is set up once.  Nothing here allocates per packet, but for what OpenSSL's HMAC
+ * (but where it says `shared`) one worker at a time; it holds expanded keys and is set up once.  Nothing here allocates per packet, but for what OpenSSL's HMAC
  * takes and gives back itself (crypto_ossl.h); where that fails the packet is not ok.
  */
 #ifndef BITS_CRYPTO_H
@@ -59,6 +59,7 @@ struct crypto {
 	const struct alg *enc;  /* NULL for AH */
 	const struct alg *auth; /* NULL with an AEAD */
 	bool esn;
+	bool shared;            /* its calls may run on several threads at once */
 	uint8_t iv_len;         /* of the pair */
 	uint8_t icv_len;
 	uint8_t block;          /* multiple that payload + pad + 2 must be: max(block, 4) */

@@ -196,6 +196,7 @@ imb_new(const struct alg *enc, const uint8_t *enckey, size_t enckeylen, const st
 	if ((o = slab_new(size)) == NULL)
 		return NULL;
 	o->c = head;
+	o->c.shared = true; /* keys, which calls only read; job managers are the threads' */
 	o->seal = seal;
 	o->size = size;
 	o->c.hot = gcm ? offsetof(struct crypto_imb, gcm) : offsetof(struct crypto_imb, key);

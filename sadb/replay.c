@@ -106,7 +106,7 @@ replay_check(const struct replay *win, uint64_t seq)
 static inline void
 set_top(struct replay *win, uint64_t seq)
 {
-	win->top = seq;
+	__atomic_store_n(&win->top, seq, __ATOMIC_RELAXED); /* others read it */
 	if (win->kept && *win->kept < seq)
 		__atomic_store_n(
 		    win->kept, seq, __ATOMIC_RELAXED); /* the control thread reads it */

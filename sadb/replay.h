@@ -1,6 +1,6 @@
 /*
  * The anti-replay window of an inbound SA (RFC 4303 3.4.3 and Appendix A2; RFC 4302 3.4.3).
- * One worker owns it.
+ * One worker at a time: where there are several, whoever opens packets holds the SA's lock.
  */
 #ifndef BITS_REPLAY_H
 #define BITS_REPLAY_H

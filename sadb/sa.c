@@ -2,10 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include "seqstore.h"
 #include "slab.h"
+#include "workers.h"
 
 /* Replay window and numbers are what a worker writes per packet; everything up to added_ms is its working set. */
 _Static_assert(
@@ -35,6 +37,40 @@ context(const struct sa_params *p, bool seal)
 	    seal);
 }
 
+static void
+senders_free(struct sa *sa)
+{
+	for (unsigned i = 0; sa->sender != NULL && i < workers_number(); i++)
+		if (sa->sender[i].out != sa->out)
+			crypto_free(sa->sender[i].out);
+	free(sa->sender);
+	sa->sender = NULL;
+}
+
+/* 0, or -1 and errno. */
+static int
+senders_new(struct sa *sa, const struct sa_params *p)
+{
+	unsigned n = workers_number();
+
+	if (sa->out == NULL || n == 1)
+		return 0;
+	if ((sa->sender = aligned_alloc(64, n * sizeof *sa->sender)) == NULL)
+		return -1;
+	memset(sa->sender, 0, n * sizeof *sa->sender);
+	for (unsigned i = 0; i < n; i++) {
+		sa->sender[i].out = i == 0 || sa->out->shared ? sa->out : context(p, true);
+		if (sa->sender[i].out == NULL) {
+			int e = errno;
+
+			senders_free(sa);
+			errno = e;
+			return -1;
+		}
+	}
+	return 0;
+}
+
 struct sa *
 sa_new(const struct sa_params *p, uint64_t now)
 {
@@ -49,6 +85,8 @@ sa_new(const struct sa_params *p, uint64_t now)
 		goto err2;
 	if (may_receive(p) && (sa->in = context(p, false)) == NULL)
 		goto err3;
+	if (senders_new(sa, p) < 0)
+		goto err4;
 	sa_params_copy(&sa->p, p);
 	seq_init(&sa->seq, p->esn);
 	sa->spi = p->spi;
@@ -59,6 +97,10 @@ sa_new(const struct sa_params *p, uint64_t now)
 	sa->refs = 1;
 	return sa;
 
+err4:
+	e = errno;
+	crypto_free(sa->in);
+	errno = e;
 err3:
 	e = errno;
 	crypto_free(sa->out);
@@ -87,6 +129,7 @@ sa_unref(struct sa *sa)
 {
 	if (sa == NULL || __atomic_sub_fetch(&sa->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
+	senders_free(sa);
 	if (sa->out != NULL)
 		crypto_free(sa->out);
 	if (sa->in != NULL)
@@ -112,6 +155,35 @@ sa_move(struct sa *sa, enum sa_state to)
 	return false;
 }
 
+static void
+add(struct sa_counters *sum, const struct sa_counters *c)
+{
+	uint64_t last = __atomic_load_n(&c->last_ms, __ATOMIC_RELAXED);
+
+	sum->packets += __atomic_load_n(&c->packets, __ATOMIC_RELAXED);
+	sum->octets += __atomic_load_n(&c->octets, __ATOMIC_RELAXED);
+	sum->last_ms = last > sum->last_ms ? last : sum->last_ms;
+}
+
+void
+sa_sent(const struct sa *sa, struct sa_counters *sum)
+{
+	*sum = (struct sa_counters){0};
+	add(sum, &sa->cout);
+	for (unsigned i = 0; sa->sender != NULL && i < workers_number(); i++)
+		add(sum, &sa->sender[i].count);
+}
+
+void
+sa_lock_slowly(struct sa *sa)
+{
+	/* Who holds it has a burst in hand: some microseconds, or until its thread gets a processor again. */
+	for (unsigned tries = 0; __atomic_exchange_n(&sa->lock, 1, __ATOMIC_ACQUIRE);)
+		while (__atomic_load_n(&sa->lock, __ATOMIC_RELAXED))
+			if (++tries > 1000)
+				(void)sched_yield();
+}
+
 size_t
 sa_footprint(const struct sa *sa)
 {
@@ -119,6 +191,10 @@ sa_footprint(const struct sa *sa)
 
 	if (sa->out != NULL)
 		n += sa->out->be->footprint(sa->out);
+	for (unsigned i = 0; sa->sender != NULL && i < workers_number(); i++)
+		n += sizeof *sa->sender + (sa->sender[i].out != sa->out
+						  ? sa->out->be->footprint(sa->sender[i].out)
+						  : 0);
 	if (sa->in != NULL)
 		n += sa->in->be->footprint(sa->in);
 	return n;

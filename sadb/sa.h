@@ -92,7 +92,7 @@ struct sa_peer {
 	uint16_t port;       /* host order */
 };
 
-/* Counters of one direction; written by the owning worker, read by anyone (relaxed). */
+/* Counters of one direction; written by one worker at a time, read by anyone (relaxed). */
 struct sa_counters {
 	uint64_t packets;
 	uint64_t octets;     /* of the payload before protection: RFC 4301 4.4.2.1's one stated rule */
@@ -100,6 +100,14 @@ struct sa_counters {
 	uint64_t replay_old, replay_dup, auth_failed, other_failed;
 	uint64_t lost;       /* numbers the window passed by unseen (inbound) */
 	uint64_t ecn_alarm;  /* combinations of ECN fields that no path makes (RFC 6040 4.2; inbound tunnels) */
+};
+
+/*
+ * What each of several workers that send by one SA has for itself, so that they share nothing per packet and only the numbers per burst.
+ */
+struct sa_sender {
+	_Alignas(64) struct crypto *out; /* sa->out, where that serves any number of threads at once */
+	struct sa_counters count;
 };
 
 struct sa {
@@ -111,10 +119,12 @@ struct sa {
 	uint32_t spi;
 	bool limited;              /* has any soft or hard limit */
 	bool soft_owed, soft_said; /* the soft event is to be raised; was raised */
+	uint8_t lock;              /* sa_lock() */
 	struct seq seq;
 	struct replay replay;
-	struct sa_counters cout, cin;
+	struct sa_counters cout, cin; /* out: only with one worker, see sa_sent() */
 	uint64_t added_ms;         /* monotonic */
+	struct sa_sender *sender;  /* one for each worker; NULL: there is one worker */
 	struct sa_peer *peer;      /* where the other end is (outbound: where to send); NULL: where p says.  Replaced whole by the control thread, RCU */
 
 	/* cold */
@@ -148,6 +158,42 @@ bool sa_move(struct sa *sa, enum sa_state to);
 
 /** sa_footprint(sa): octets of memory of it, contexts included. */
 size_t sa_footprint(const struct sa *sa);
+
+/** sa_out(sa, worker), sa_count(sa, worker): what that worker seals by, and counts in. */
+static inline struct crypto *
+sa_out(const struct sa *sa, unsigned worker)
+{
+	return sa->sender ? sa->sender[worker].out : sa->out;
+}
+
+static inline struct sa_counters *
+sa_count(struct sa *sa, unsigned worker)
+{
+	return sa->sender ? &sa->sender[worker].count : &sa->cout;
+}
+
+/** sa_sent(sa, sum): outbound packets, octets and time of the last one, of all workers.  Any thread. */
+void sa_sent(const struct sa *sa, struct sa_counters *sum);
+
+/**
+ * sa_lock(sa), sa_unlock(sa):
+ * With several workers: who opens packets, or seals by an SA that has limits, does so alone, so that a window has one writer at a time and a
+ * limit is reached once.  Taken once a burst.  Packets of one SA come to one worker (edge/fanout.h), so nobody waits but on rare ways.
+ */
+void sa_lock_slowly(struct sa *sa);
+
+static inline void
+sa_lock(struct sa *sa)
+{
+	if (__atomic_exchange_n(&sa->lock, 1, __ATOMIC_ACQUIRE))
+		sa_lock_slowly(sa);
+}
+
+static inline void
+sa_unlock(struct sa *sa)
+{
+	__atomic_store_n(&sa->lock, 0, __ATOMIC_RELEASE);
+}
 
 /** sa_peer(sa): where to send, NULL: where the configuration says.  Workers; good until the end of the burst. */
 static inline const struct sa_peer *

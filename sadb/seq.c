@@ -40,11 +40,42 @@ seq_take(struct seq *s, uint64_t *out)
 	return DROP_NONE;
 }
 
+enum drop
+seq_grab(struct seq *s, uint64_t want, uint64_t *first, uint64_t *end)
+{
+	uint64_t next = __atomic_load_n(&s->next, __ATOMIC_RELAXED), left;
+
+	/* An addition would run beyond the end, if only for a moment in which another worker reads it. */
+	do {
+		uint64_t reserved = __atomic_load_n(&s->reserved, __ATOMIC_ACQUIRE);
+
+		if (next > s->last)
+			return DROP_SEQ_EXHAUSTED;
+		if (next >= reserved)
+			return DROP_SEQ_UNRESERVED;
+		left = (reserved > s->last ? s->last + 1 : reserved) - next;
+		left = left < want ? left : want;
+	} while (!__atomic_compare_exchange_n(
+	    &s->next, &next, next + left, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	*first = next;
+	*end = next + left;
+	return DROP_NONE;
+}
+
+void
+seq_return(struct seq *s, uint64_t first, uint64_t end)
+{
+	/* No number from ${end} on is anybody's while next says ${end}: they may have been taken and come back meanwhile, but nobody used any. */
+	(void)__atomic_compare_exchange_n(
+	    &s->next, &end, first, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 bool
 seq_running_low(struct seq *s, uint64_t block)
 {
 	uint64_t reserved = __atomic_load_n(&s->reserved, __ATOMIC_ACQUIRE);
-	uint64_t left = reserved > s->next ? reserved - s->next : 0;
+	uint64_t next = __atomic_load_n(&s->next, __ATOMIC_RELAXED);
+	uint64_t left = reserved > next ? reserved - next : 0;
 
 	/* All there is is reserved: nothing to ask for. */
 	if (reserved > s->last || left >= block / 2)

@@ -28,7 +28,7 @@ ah_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t hlen, uint8_t nex
 	p->seq = seq;
 	ip_finish(p);
 	if ((d = ah_cover(cover, j, p, at, sa->out, (uint32_t)(seq >> 32))) == DROP_NONE)
-		xform_account(sa, w, &sa->cout, octets);
+		xform_account(sa, w, sa_count(sa, w->worker), octets);
 	return d;
 }
 
@@ -78,7 +78,7 @@ ah_seal(struct sa *sa, struct pkt **p, unsigned n, struct walk *w,
 		if (p[i]->drop == DROP_NONE)
 			of[jobs++] = p[i];
 	}
-	crypto_mac(sa->out, job, jobs);
+	crypto_mac(sa_out(sa, w->worker), job, jobs);
 	for (unsigned i = 0; i < jobs; i++) {
 		if (job[i].ok)
 			memcpy(pkt_data(of[i]) + of[i]->l4 + AH_FIXED + sa->out->iv_len, job[i].icv,

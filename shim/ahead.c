@@ -41,7 +41,8 @@ ahead_context(const struct sa *sa, enum dir dir)
 	fetch(c, sizeof *c);
 	if (dir == DIR_IN && sa->replay.bitmap) {
 		__builtin_prefetch(
-		    &sa->replay.bitmap[(sa->replay.top >> 6) & (sa->replay.words - 1)]);
+		    &sa->replay.bitmap[(__atomic_load_n(&sa->replay.top, __ATOMIC_RELAXED) >> 6) &
+				       (sa->replay.words - 1)]);
 	}
 }
 

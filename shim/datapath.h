@@ -49,7 +49,8 @@ struct rng;
 struct sa;
 struct sa_counters;
 
-/* What a worker walks with.  Nothing in it is shared with another worker but what gen points at. */
+/* What a worker walks with.  Nothing in it is shared with another worker but what gen points at, of which only an SA's numbers, window,
+ * limits and path MTU change (sa.h); and others look into recent. */
 struct walk {
 	const struct gen *gen;           /* the generation for this burst */
 	const struct nexthops *nexthops; /* NULL: keep the frame's own link addresses (replay) */
@@ -63,6 +64,9 @@ struct walk {
 	struct events *events;           /* NULL: nobody listens */
 	struct stats *stats;             /* NULL: neither packets nor rules are counted (policy_burst(), policy_opened() only) */
 	struct rng *rng;
+	unsigned worker;                 /* number of this one */
+	bool many;                       /* there are others, which use the same SAs and rules */
+	struct { uint64_t next, end; unsigned want; } numbers; /* many: of the SA in hand, see xform_seal() */
 	uint64_t now;                    /* ms, read once a burst by the caller */
 	uint32_t mtu;                    /* of the lower edge, octets of IP packet */
 	uint64_t pmtu_age;               /* ms a path MTU that was told is believed; 0: PMTU_AGE_MS */
@@ -159,6 +163,11 @@ void xform_parts(const struct sa *sa, uint32_t inner, uint32_t clear, struct xfo
 
 /** xform_fit(sa, mtu, clear): the largest IP packet that has at most ${mtu} octets after ${sa}'s protection; 0: none has. */
 uint32_t xform_fit(const struct sa *sa, uint32_t mtu, uint32_t clear);
+
+/** xform_seal(sa, p, n, w), xform_open(sa, p, n, w): the SA's transform, by the rules for several workers: windows and limits have one writer at
+ * a time, numbers are taken for all ${n} packets at once. */
+void xform_seal(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
+void xform_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w);
 
 /** xform_begin(sa, w): may ${sa} still be used?  DROP_NONE or SA_EXPIRED. */
 enum drop xform_begin(struct sa *sa, struct walk *w);

@@ -114,7 +114,7 @@ esp_prepare(struct sa *sa, struct pkt *p, uint32_t at, uint32_t len, uint8_t nex
 	j->len = protected;
 	j->seq_hi = (uint32_t)(seq >> 32);
 	j->ok = false;
-	xform_account(sa, w, &sa->cout, len);
+	xform_account(sa, w, sa_count(sa, w->worker), len);
 	return DROP_NONE;
 }
 
@@ -160,7 +160,7 @@ esp_seal(struct sa *sa, struct pkt **p, unsigned n, struct walk *w,
 		if (p[i]->drop == DROP_NONE)
 			of[jobs++] = p[i];
 	}
-	crypto_esp_seal(sa->out, job, jobs);
+	crypto_esp_seal(sa_out(sa, w->worker), job, jobs);
 	for (unsigned i = 0; i < jobs; i++) {
 		if (!job[i].ok) {
 			of[i]->drop = DROP_CRYPTO;

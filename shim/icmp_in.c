@@ -21,10 +21,12 @@ struct culprit {
 static bool
 sent_lately(const struct walk *w, const struct sa *sa, uint32_t seq)
 {
-	uint64_t next = __atomic_load_n(&sa->seq.next, __ATOMIC_RELAXED),
-		 last = __atomic_load_n(&sa->cout.last_ms, __ATOMIC_RELAXED);
+	uint64_t next = __atomic_load_n(&sa->seq.next, __ATOMIC_RELAXED), last;
 	uint32_t back = (uint32_t)next - 1 - seq;
+	struct sa_counters sent;
 
+	sa_sent(sa, &sent);
+	last = sent.last_ms;
 	if (last == 0 || (w->now > last && w->now - last > LATELY_MS))
 		return false;
 	return back < LATELY_NUMBERS && back + UINT64_C(1) < next;

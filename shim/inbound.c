@@ -191,7 +191,7 @@ inbound_open(struct walk *w, struct burst *b)
 		unsigned m = xform_group(todo, &left, 0, same);
 		struct sa *sa = same[0]->sa[0];
 
-		sa->open(sa, same, m, w);
+		xform_open(sa, same, m, w);
 		for (unsigned i = 0; i < m; i++) {
 			struct pkt *p = same[i];
 

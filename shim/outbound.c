@@ -137,7 +137,7 @@ outbound_step(struct walk *w, struct burst *b, unsigned step)
 		unsigned m = xform_group(todo, &left, step, same);
 		struct sa *sa = same[0]->sa[step];
 
-		sa->seal(sa, same, m, w);
+		xform_seal(sa, same, m, w);
 	}
 	return n != 0;
 }

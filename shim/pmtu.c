@@ -25,6 +25,7 @@ pmtu_lower(const struct walk *w, struct sa *sa, uint32_t mtu)
 		mtu = least;
 	if (mtu > now || mtu >= w->mtu)
 		return false; /* an error never makes it grow (RFC 1191 6, RFC 8201 4) */
+	/* Of two workers that hear of it at once the last one is believed, until the next error. */
 	__atomic_store_n(
 	    &sa->pmtu_until, w->now + (w->pmtu_age ? w->pmtu_age : PMTU_AGE_MS), __ATOMIC_RELAXED);
 	__atomic_store_n(&sa->pmtu, mtu, __ATOMIC_RELAXED);

@@ -92,7 +92,7 @@ flow_find(struct walk *w, const struct flowkey *k, struct flow *scratch)
 static void
 rule_count(const struct walk *w, struct policy *policy, const struct pkt *p, enum dir dir)
 {
-	struct policy_counters *c = &policy->count[dir];
+	struct policy_counters *c = policy_count(policy, w->worker, dir);
 
 	if (w->stats == NULL) /* nobody's packet: trace.c asks */
 		return;

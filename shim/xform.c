@@ -122,9 +122,12 @@ xform_tell(struct sa *sa, struct walk *w, enum event_kind kind, enum drop why)
 static void
 xform_limits(struct sa *sa, struct walk *w)
 {
-	uint64_t packets = sa->cout.packets + sa->cin.packets,
-		 octets = sa->cout.octets + sa->cin.octets;
-	uint64_t age = w->now - sa->added_ms;
+	uint64_t age = w->now - sa->added_ms, packets, octets;
+	struct sa_counters sent;
+
+	sa_sent(sa, &sent);
+	packets = sent.packets + sa->cin.packets;
+	octets = sent.octets + sa->cin.octets;
 
 	if (lifetime_over(&sa->p.hard, packets, octets, age)) {
 		if (sa_move(sa, SA_DEAD))
@@ -155,10 +158,53 @@ xform_account(struct sa *sa, struct walk *w, struct sa_counters *c, uint32_t oct
 		xform_limits(sa, w);
 }
 
+/* The next of those taken for this burst, or the first of more. */
+static enum drop
+xform_next(struct sa *sa, struct walk *w, uint64_t *seq)
+{
+	enum drop d = DROP_NONE;
+
+	if (!w->many)
+		return seq_take(&sa->seq, seq);
+	if (w->numbers.next == w->numbers.end)
+		d = seq_grab(&sa->seq, w->numbers.want, &w->numbers.next, &w->numbers.end);
+	if (d == DROP_NONE)
+		*seq = w->numbers.next++;
+	return d;
+}
+
+void
+xform_seal(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
+{
+	if (!w->many) {
+		sa->seal(sa, p, n, w);
+		return;
+	}
+	w->numbers.next = w->numbers.end = 0;
+	w->numbers.want = n;
+	if (sa->limited)
+		sa_lock(sa);
+	sa->seal(sa, p, n, w);
+	if (sa->limited)
+		sa_unlock(sa);
+	if (w->numbers.next != w->numbers.end)
+		seq_return(&sa->seq, w->numbers.next, w->numbers.end);
+}
+
+void
+xform_open(struct sa *sa, struct pkt **p, unsigned n, struct walk *w)
+{
+	if (w->many)
+		sa_lock(sa);
+	sa->open(sa, p, n, w);
+	if (w->many)
+		sa_unlock(sa);
+}
+
 enum drop
 xform_number(struct sa *sa, struct walk *w, uint64_t *seq)
 {
-	enum drop d = seq_take(&sa->seq, seq);
+	enum drop d = xform_next(sa, w, seq);
 
 	if (d == DROP_NONE) {
 		if (seq_running_low(&sa->seq, sa->block))

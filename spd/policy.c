@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "policy.h"
+#include "workers.h"
 
 /* What a settled rule without templates points to: read as one that says nothing, never written. */
 static const struct sa_template no_step;
@@ -13,6 +14,16 @@ policy_new(void)
 	if (p == NULL || (p->step = calloc(POLICY_STEPS_MAX, sizeof *p->step)) == NULL) {
 		free(p);
 		return NULL;
+	}
+	if (workers_number() > 1) {
+		size_t n = workers_number() * sizeof *p->share;
+
+		if ((p->share = aligned_alloc(64, n)) == NULL) {
+			free(p->step);
+			free(p);
+			return NULL;
+		}
+		memset(p->share, 0, n);
 	}
 	selector_any(&p->sel);
 	p->dirs = 1 << DIR_OUT | 1 << DIR_IN;
@@ -53,7 +64,27 @@ policy_unref(struct policy *p)
 		free(p->step);
 	free(p->srcid);
 	free(p->dstid);
+	free(p->share);
 	free(p);
+}
+
+static void
+add(struct policy_counters *sum, const struct policy_counters *c)
+{
+	uint64_t last = __atomic_load_n(&c->last_ms, __ATOMIC_RELAXED);
+
+	sum->packets += __atomic_load_n(&c->packets, __ATOMIC_RELAXED);
+	sum->octets += __atomic_load_n(&c->octets, __ATOMIC_RELAXED);
+	sum->last_ms = last > sum->last_ms ? last : sum->last_ms;
+}
+
+void
+policy_counted(const struct policy *p, unsigned dir, struct policy_counters *sum)
+{
+	*sum = (struct policy_counters){0};
+	add(sum, &p->count[dir]);
+	for (unsigned i = 0; p->share != NULL && i < workers_number(); i++)
+		add(sum, &p->share[i].count[dir]);
 }
 
 static bool

@@ -33,8 +33,13 @@ struct sa_template {
 	uint32_t reqid;            /* 0: any */
 };
 
-/* Packets and octets one rule decided; each direction is written by its worker, read by anyone (relaxed). */
+/* Packets and octets one rule decided; written by one worker, read by anyone (relaxed). */
 struct policy_counters { uint64_t packets, octets, last_ms; };
+
+/* What each of several workers counts for itself. */
+struct policy_share {
+	_Alignas(64) struct policy_counters count[2]; /* by enum dir */
+};
 
 struct policy {
 	/* hot */
@@ -46,7 +51,8 @@ struct policy {
 	uint8_t frags;             /* enum policy_frags */
 	uint8_t pfp;               /* enum policy_pfp, or'ed */
 	struct sa_template *step;  /* its own: POLICY_STEPS_MAX of them until policy_settle(), never NULL */
-	struct policy_counters count[2]; /* by enum dir */
+	struct policy_counters count[2]; /* by enum dir; with one worker */
+	struct policy_share *share;      /* one for each worker; NULL: there is one worker */
 
 	/* cold */
 	bool proto_said, mode_said; /* what of the template the line spelled out; for printing */
@@ -61,6 +67,16 @@ struct policy *policy_new(void);
 void policy_settle(struct policy *p);
 struct policy *policy_ref(struct policy *p);
 void policy_unref(struct policy *p);
+
+/** policy_count(p, worker, dir): what that worker counts in. */
+static inline struct policy_counters *
+policy_count(struct policy *p, unsigned worker, unsigned dir)
+{
+	return p->share ? &p->share[worker].count[dir] : &p->count[dir];
+}
+
+/** policy_counted(p, dir, sum): what all workers have counted.  Any thread. */
+void policy_counted(const struct policy *p, unsigned dir, struct policy_counters *sum);
 
 /** policy_names_fragments(p): does it ask for what only later fragments are, OPAQUE ports or protocol (RFC 4301 7.2)? */
 static inline bool

@@ -97,10 +97,11 @@ rule(const struct policy *p, size_t place, FILE *out, struct wipebuf *text, uint
 	}
 	json_object_set_new(j, "steps", steps);
 	for (int d = DIR_OUT; d <= DIR_IN; d++) {
-		const struct policy_counters *c = &p->count[d];
+		struct policy_counters c;
 
+		policy_counted(p, (unsigned)d, &c);
 		json_object_set_new(j, d == DIR_OUT ? "out" : "in",
-		    used(&c->packets, &c->octets, &c->last_ms, now));
+		    used(&c.packets, &c.octets, &c.last_ms, now));
 	}
 	return j;
 }
@@ -156,11 +157,11 @@ static void
 lifetimes(json_t *j, const struct sa *sa, uint64_t age)
 {
 	json_t *spent = json_object();
+	struct sa_counters sent;
 
-	json_object_set_new(
-	    spent, "packets", number(relaxed(&sa->cout.packets) + relaxed(&sa->cin.packets)));
-	json_object_set_new(
-	    spent, "octets", number(relaxed(&sa->cout.octets) + relaxed(&sa->cin.octets)));
+	sa_sent(sa, &sent);
+	json_object_set_new(spent, "packets", number(sent.packets + relaxed(&sa->cin.packets)));
+	json_object_set_new(spent, "octets", number(sent.octets + relaxed(&sa->cin.octets)));
 	json_object_set_new(spent, "ms", number(age));
 	json_object_set_new(j, "soft", lifetime(&sa->p.soft));
 	json_object_set_new(j, "hard", lifetime(&sa->p.hard));
@@ -197,6 +198,7 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint32_t
 	static const char *const dirs[] = {"any", "out", "in"};
 	char addr[IPADDR_STRLEN], spi[16];
 	json_t *j = json_object(), *in;
+	struct sa_counters sent;
 
 	conf_print_sa(&sa->p, keys, out);
 	snprintf(spi, sizeof spi, "0x%08x", sa->spi);
@@ -223,8 +225,9 @@ one_sa(const struct sa *sa, bool keys, FILE *out, struct wipebuf *text, uint32_t
 	json_object_set_new(j, "backend", json_string((sa->out ? sa->out : sa->in)->be->name));
 	json_object_set_new(j, "memory", number(sa_footprint(sa)));
 	if (sa->out) {
+		sa_sent(sa, &sent);
 		json_object_set_new(
-		    j, "out", used(&sa->cout.packets, &sa->cout.octets, &sa->cout.last_ms, now));
+		    j, "out", used(&sent.packets, &sent.octets, &sent.last_ms, now));
 		numbers(j, sa);
 		json_object_set_new(j, "path", ctl_path(sa, nic, now));
 	}

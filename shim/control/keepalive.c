@@ -47,9 +47,11 @@ frame(struct keepalive *k, const struct sa *sa, uint8_t f[static 64])
 static uint64_t
 silence_left(const struct sa *sa, uint64_t now)
 {
-	uint64_t last = __atomic_load_n(&sa->cout.last_ms, __ATOMIC_RELAXED),
-		 want = sa->p.keepalive * UINT64_C(1000);
+	uint64_t want = sa->p.keepalive * UINT64_C(1000), last;
+	struct sa_counters sent;
 
+	sa_sent(sa, &sent);
+	last = sent.last_ms;
 	if (sa->kept_ms > last)
 		last = sa->kept_ms;
 	if (last == 0)

@@ -157,6 +157,86 @@ two_threads(void **state)
 	assert_int_equal(want, promised);
 }
 
+/* A grab takes what there is and no more, and what was not used is there again, unless somebody has gone on. */
+static void
+some_at_a_time(void **state)
+{
+	struct seq s;
+	uint64_t a, b, c, d;
+
+	seq_init(&s, false);
+	assert_int_equal(seq_grab(&s, 8, &a, &b), DROP_SEQ_UNRESERVED);
+	seq_reserve(&s, 11);
+	assert_int_equal(seq_grab(&s, 8, &a, &b), DROP_NONE);
+	assert_int_equal(a, 1);
+	assert_int_equal(b, 9);
+	seq_return(&s, 5, b);
+	assert_int_equal(seq_grab(&s, 8, &c, &d), DROP_NONE);
+	assert_int_equal(c, 5);
+	assert_int_equal(d, 11); /* the reservation ends there */
+	seq_return(&s, 3, 5);	 /* too late: it has gone on */
+	assert_int_equal(s.next, 11);
+	assert_int_equal(seq_grab(&s, 1, &a, &b), DROP_SEQ_UNRESERVED);
+	seq_reserve(&s, UINT64_MAX);
+	seq_resume(&s, SEQ_LAST - 1);
+	assert_int_equal(seq_grab(&s, 64, &a, &b), DROP_NONE);
+	assert_int_equal(a, SEQ_LAST - 1);
+	assert_int_equal(b, SEQ_LAST + 1); /* and so do the numbers */
+	assert_int_equal(seq_grab(&s, 1, &a, &b), DROP_SEQ_EXHAUSTED);
+}
+
+#define TAKERS 4
+#define MANY   200000
+
+static uint8_t taken[MANY + 1];
+
+/* Takes some, uses some of those, gives the others back, until there are none left for ever. */
+static void *
+taker(void *arg)
+{
+	unsigned turn = (unsigned)(uintptr_t)arg;
+	uint64_t first, end;
+	enum drop d;
+
+	while ((d = seq_grab(&shared, 1 + turn % 64, &first, &end)) != DROP_SEQ_EXHAUSTED) {
+		uint64_t used = first + (turn * 7 % 5 == 0 ? (end - first) / 2 : end - first);
+
+		turn++;
+		if (d != DROP_NONE)
+			continue;
+		for (uint64_t n = first; n < used; n++)
+			__atomic_add_fetch(&taken[n], 1, __ATOMIC_RELAXED);
+		if (used != end)
+			seq_return(&shared, used, end);
+	}
+	return NULL;
+}
+
+static void
+many_threads(void **state)
+{
+	pthread_t t[TAKERS];
+	unsigned lost = 0;
+
+	seq_init(&shared, false);
+	shared.last = MANY;
+	for (uintptr_t i = 0; i < TAKERS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, taker, (void *)(i * 13)), 0);
+	for (uint64_t upto = 1; upto <= MANY; upto += 997)
+		seq_reserve(&shared, upto);
+	seq_reserve(&shared, UINT64_MAX);
+	for (unsigned i = 0; i < TAKERS; i++)
+		pthread_join(t[i], NULL);
+	for (unsigned n = 1; n <= MANY; n++) {
+		if (taken[n] > 1)
+			fail_msg("number %u was handed out %u times", n, taken[n]);
+		lost += taken[n] == 0;
+	}
+	assert_int_equal(taken[0], 0);
+	assert_true(
+	    lost < MANY); /* (on one processor the threads may follow each other: none is lost) */
+}
+
 int
 main(void)
 {
@@ -166,6 +246,8 @@ main(void)
 	    cmocka_unit_test(resuming),
 	    cmocka_unit_test(asks_once_per_block),
 	    cmocka_unit_test(two_threads),
+	    cmocka_unit_test(some_at_a_time),
+	    cmocka_unit_test(many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
