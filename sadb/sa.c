@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include "seqstore.h"
@@ -174,16 +173,6 @@ sa_sent(const struct sa *sa, struct sa_counters *sum)
 		add(sum, &sa->sender[i].count);
 }
 
-void
-sa_lock_slowly(struct sa *sa)
-{
-	/* Who holds it has a burst in hand: some microseconds, or until its thread gets a processor again. */
-	for (unsigned tries = 0; __atomic_exchange_n(&sa->lock, 1, __ATOMIC_ACQUIRE);)
-		while (__atomic_load_n(&sa->lock, __ATOMIC_RELAXED))
-			if (++tries > 1000)
-				(void)sched_yield();
-}
-
 size_t
 sa_footprint(const struct sa *sa)
 {
@@ -192,9 +181,8 @@ sa_footprint(const struct sa *sa)
 	if (sa->out != NULL)
 		n += sa->out->be->footprint(sa->out);
 	for (unsigned i = 0; sa->sender != NULL && i < workers_number(); i++)
-		n += sizeof *sa->sender + (sa->sender[i].out != sa->out
-						  ? sa->out->be->footprint(sa->sender[i].out)
-						  : 0);
+		n += sizeof *sa->sender +
+		     (sa->sender[i].out != sa->out ? sa->out->be->footprint(sa->sender[i].out) : 0);
 	if (sa->in != NULL)
 		n += sa->in->be->footprint(sa->in);
 	return n;

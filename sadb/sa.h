@@ -19,6 +19,7 @@
 #include "secret.h"
 #include "seq.h"
 #include "seqstore.h"
+#include "spin.h"
 
 /* Opaque types: the walk's own. */
 struct sa;
@@ -180,19 +181,16 @@ void sa_sent(const struct sa *sa, struct sa_counters *sum);
  * With several workers: who opens packets, or seals by an SA that has limits, does so alone, so that a window has one writer at a time and a
  * limit is reached once.  Taken once a burst.  Packets of one SA come to one worker (edge/fanout.h), so nobody waits but on rare ways.
  */
-void sa_lock_slowly(struct sa *sa);
-
 static inline void
 sa_lock(struct sa *sa)
 {
-	if (__atomic_exchange_n(&sa->lock, 1, __ATOMIC_ACQUIRE))
-		sa_lock_slowly(sa);
+	spin_lock(&sa->lock);
 }
 
 static inline void
 sa_unlock(struct sa *sa)
 {
-	__atomic_store_n(&sa->lock, 0, __ATOMIC_RELEASE);
+	spin_unlock(&sa->lock);
 }
 
 /** sa_peer(sa): where to send, NULL: where the configuration says.  Workers; good until the end of the burst. */

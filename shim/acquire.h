@@ -7,7 +7,7 @@
  * all meet policy again, before what the host sends next: they find their SA, or wait on, or go by what the rules say now.
  *
  * Everything is bounded: requests, packets of one, packets in all.  What finds no room is dropped as acquire_full, what has waited too
- * long as acquire_timeout.  One worker's own.
+ * long as acquire_timeout.  One worker's own: of several that want the same, each asks once.
  */
 #ifndef BITS_ACQUIRE_H
 #define BITS_ACQUIRE_H

@@ -60,6 +60,8 @@ struct walk {
 	struct reasm *reasm;             /* datagrams being put together; NULL: fragments are not reassembled */
 	struct fragcheck *fragcheck;     /* NULL: every fragment is reassembled */
 	struct recent *recent;           /* NULL: no ICMP error is told to the host in terms of its own packet */
+	struct recent *const *recents;   /* the other workers', which may have sent what an ICMP error is about */
+	unsigned nrecents;
 	struct acquire *acquire;         /* NULL: no SA is asked for, and no packet waits for one */
 	struct events *events;           /* NULL: nobody listens */
 	struct stats *stats;             /* NULL: neither packets nor rules are counted (policy_burst(), policy_opened() only) */
@@ -71,6 +73,7 @@ struct walk {
 	uint32_t mtu;                    /* of the lower edge, octets of IP packet */
 	uint64_t pmtu_age;               /* ms a path MTU that was told is believed; 0: PMTU_AGE_MS */
 	uint16_t ipid;                   /* IPv4 ID of the next outer header */
+	uint16_t ipid_skip;              /* IDs between two of ours, which are other workers' */
 
 	bool running;                    /* false: everything read is dropped as NOT_RUNNING */
 	struct capture *capture;         /* told of each burst read; NULL: nobody captures */

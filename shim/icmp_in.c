@@ -16,6 +16,7 @@ struct culprit {
 	struct sa *sa;
 	uint32_t seq;
 	const struct recent_pkt *pkt; /* NULL: forgotten */
+	struct recent_pkt found;
 };
 
 static bool
@@ -32,6 +33,19 @@ sent_lately(const struct walk *w, const struct sa *sa, uint32_t seq)
 	return back < LATELY_NUMBERS && back + UINT64_C(1) < next;
 }
 
+/* What the packet said before it was protected, whichever worker did that. */
+static bool
+culprit_recall(
+    const struct walk *w, uint8_t proto, uint32_t spi, uint32_t seq, struct recent_pkt *found)
+{
+	if (w->recent && recent_find(w->recent, proto, spi, seq, found))
+		return true;
+	for (unsigned i = 0; i < w->nrecents; i++)
+		if (recent_find(w->recents[i], proto, spi, seq, found))
+			return true;
+	return false;
+}
+
 /* By the header at offset ${at} of the frame, which has ${n} octets of quote. */
 static bool
 culprit_header(const struct walk *w, const struct pkt *p, const struct icmp_error *e,
@@ -44,7 +58,7 @@ culprit_header(const struct walk *w, const struct pkt *p, const struct icmp_erro
 		return false;
 	spi = get32(h + spi_at);
 	c->seq = get32(h + spi_at + 4);
-	c->pkt = w->recent ? recent_find(w->recent, (uint8_t)proto, spi, c->seq) : NULL;
+	c->pkt = culprit_recall(w, (uint8_t)proto, spi, c->seq, &c->found) ? &c->found : NULL;
 	/* a peer behind NAT may be elsewhere than the configuration says */
 	c->sa = sadb_sent(w->gen->sad, proto, spi, c->pkt ? &c->pkt->sa_dst : &e->dst);
 	return c->sa != NULL;
@@ -167,7 +181,7 @@ bool
 icmp_about_sa(struct walk *w, struct pkt *p)
 {
 	struct icmp_error e;
-	struct culprit c = {0};
+	struct culprit c = {.sa = NULL};
 	struct icmp_says says;
 	bool told;
 

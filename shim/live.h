@@ -1,6 +1,6 @@
 /*
  * Live capture: what a worker does when somebody captures.  Its share of the worker's time is bounded: only so many octets a second are looked at
- * (LIVE_RATE), the rest is counted as lost.
+ * (LIVE_RATE), the rest is counted as lost.  Several workers write into the same rings, one after the other.
  */
 #ifndef BITS_LIVE_H
 #define BITS_LIVE_H
@@ -22,7 +22,7 @@ struct live_tap {
 /* Opaque types. */
 struct live;
 
-/** live_new(taps): for the captures of ${taps}, which stay the caller's and outlive it; only one of them writes at a time.  NULL and ENOMEM. */
+/** live_new(taps): for the captures of ${taps}, which stay the caller's and outlive it; only one struct live of them writes at a time.  NULL and ENOMEM. */
 struct live *live_new(struct live_tap taps[static LIVE_TAPS]);
 void live_free(struct live *l);
 

@@ -36,6 +36,7 @@
 #include "vigil.h"
 #include "ward.h"
 #include "windows.h"
+#include "workers.h"
 
 struct daemon {
 	struct options o;
@@ -462,12 +463,14 @@ main(int argc, char **argv)
 	int status = 1;
 
 	options_parse(&d.o, argc, argv);
+	workers_set(d.o.workers); /* before there is a rule */
 	log_init("bitsd", true, d.o.verbose, d.o.debug);
 	harden();
 	no = (struct nic_opts){.name = d.o.nic,
 	    .netns = d.o.netns,
 	    .state_dir = d.o.state_dir,
 	    .stay = d.o.stay,
+	    .workers = d.o.workers,
 	    .no_offload = d.o.no_offload};
 	if (geteuid() != 0 && !d.o.check)
 		fatalx("must be root: it takes a NIC over");

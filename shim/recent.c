@@ -1,8 +1,11 @@
 #include <stdlib.h>
 #include "recent.h"
 #include "sa.h"
+#include "spin.h"
 
 struct recent {
+	bool shared;
+	uint8_t lock;		      /* where shared: to write, and for others to read */
 	unsigned next;		      /* place of the next one */
 	unsigned noted;		      /* of the burst in hand */
 	uint8_t of[RECENT_PER_BURST]; /* their places in it */
@@ -13,6 +16,12 @@ struct recent *
 recent_new(void)
 {
 	return calloc(1, sizeof(struct recent));
+}
+
+void
+recent_share(struct recent *r)
+{
+	r->shared = true;
 }
 
 void
@@ -39,6 +48,8 @@ recent_note(struct recent_pkt *n, const struct pkt *p)
 void
 recent_before(struct recent *r, const struct burst *b)
 {
+	if (r->shared)
+		spin_lock(&r->lock);
 	r->noted = 0;
 	for (unsigned i = 0; i < b->n && r->noted < RECENT_PER_BURST; i++) {
 		const struct pkt *p = b->p[i];
@@ -48,11 +59,15 @@ recent_before(struct recent *r, const struct burst *b)
 		recent_note(&r->ring[(r->next + r->noted) % RECENT_MAX], p);
 		r->of[r->noted++] = (uint8_t)i;
 	}
+	if (r->shared)
+		spin_unlock(&r->lock);
 }
 
 void
 recent_after(struct recent *r, const struct burst *b)
 {
+	if (r->shared)
+		spin_lock(&r->lock);
 	for (unsigned i = 0; i < r->noted; i++) {
 		const struct pkt *p = b->p[r->of[i]];
 		struct recent_pkt *n = &r->ring[(r->next + i) % RECENT_MAX];
@@ -68,16 +83,33 @@ recent_after(struct recent *r, const struct burst *b)
 	}
 	r->next = (r->next + r->noted) % RECENT_MAX;
 	r->noted = 0;
+	if (r->shared)
+		spin_unlock(&r->lock);
 }
 
-const struct recent_pkt *
-recent_find(const struct recent *r, uint8_t proto, uint32_t spi, uint32_t seq)
+static bool
+look(const struct recent *r, uint8_t proto, uint32_t spi, uint32_t seq, struct recent_pkt *n)
 {
 	for (unsigned i = 1; i <= RECENT_MAX; i++) {
-		const struct recent_pkt *n = &r->ring[(r->next - i) % RECENT_MAX];
+		const struct recent_pkt *at = &r->ring[(r->next - i) % RECENT_MAX];
 
-		if (n->spi == spi && n->seq == seq && n->proto == proto && spi != 0)
-			return n;
+		if (at->spi == spi && at->seq == seq && at->proto == proto && spi != 0) {
+			*n = *at;
+			return true;
+		}
 	}
-	return NULL;
+	return false;
+}
+
+bool
+recent_find(struct recent *r, uint8_t proto, uint32_t spi, uint32_t seq, struct recent_pkt *n)
+{
+	bool found;
+
+	if (r->shared)
+		spin_lock(&r->lock);
+	found = look(r, proto, spi, seq, n);
+	if (r->shared)
+		spin_unlock(&r->lock);
+	return found;
 }

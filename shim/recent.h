@@ -1,6 +1,6 @@
 /*
  * The last packets that were protected: what their headers said before, found again by SPI and sequence number.  So an ICMP error about an
- * ESP packet can be told to the host as one about the packet the host sent.  A ring; one worker's own.
+ * ESP packet can be told to the host as one about the packet the host sent.  A ring; one worker's own, into which others may look.
  */
 #ifndef BITS_RECENT_H
 #define BITS_RECENT_H
@@ -30,13 +30,15 @@ struct recent;
 
 /** recent_new(): an empty ring; NULL and ENOMEM. */
 struct recent *recent_new(void);
+/** recent_share(r): from now on other workers may look for packets in it. */
+void recent_share(struct recent *r);
 void recent_free(struct recent *r);
 
 /** recent_before(r, b), recent_after(r, b): around the protection of ${b}: notes the headers of its first packets, then their numbers. */
 void recent_before(struct recent *r, const struct burst *b);
 void recent_after(struct recent *r, const struct burst *b);
 
-/** recent_find(r, proto, spi, seq): the newest such packet, or NULL.  Good until the next burst. */
-const struct recent_pkt *recent_find(const struct recent *r, uint8_t proto, uint32_t spi, uint32_t seq);
+/** recent_find(r, proto, spi, seq, n): the newest such packet into *${n}.  false: there is none.  Any worker. */
+bool recent_find(struct recent *r, uint8_t proto, uint32_t spi, uint32_t seq, struct recent_pkt *n);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The bump's life: owns both edges, the workers and the current generation.
+ * The bump's life: owns the edges, the workers and the current generation.  Each worker has an upper and a lower edge of its own: a queue of
+ * the TAP, and sockets that get their share of the wire's frames.
  *
  *      HALTED --init--> PAUSED --restart--> RUNNING --pause--> PAUSING --drained--> PAUSED
  *        ^                 |                    |                                     |
@@ -42,13 +43,17 @@ void shim_free(struct shim *s);
  */
 void shim_set_edges(struct shim *s, struct edge *upper, struct edge *lower);
 
-/** shim_init(s): binds both edges, starts the worker.  HALTED -> PAUSED.  0, or -1 and errno (logged; still HALTED). */
+/** shim_add_edges(s, upper, lower): HALTED only: two edges more, for a worker more (at most WORKERS_MAX, and workers_set() has said it).  Where an
+ * edge is told for all, it is the first one that is asked. */
+void shim_add_edges(struct shim *s, struct edge *upper, struct edge *lower);
+
+/** shim_init(s): binds all edges, starts the workers.  HALTED -> PAUSED.  0, or -1 and errno (logged; still HALTED). */
 int shim_init(struct shim *s);
 /** shim_restart(s): PAUSED -> RUNNING.  0, or -1 and errno. */
 int shim_restart(struct shim *s);
 /** shim_pause(s): RUNNING -> PAUSING -> PAUSED; returns when no packet is in flight. */
 void shim_pause(struct shim *s);
-/** shim_halt(s): PAUSED -> HALTED: worker ended, edges unbound.  From RUNNING it pauses first. */
+/** shim_halt(s): PAUSED -> HALTED: workers ended, edges unbound.  From RUNNING it pauses first. */
 void shim_halt(struct shim *s);
 
 enum shim_state shim_state(const struct shim *s);
@@ -74,7 +79,7 @@ void shim_publish_live(struct shim *s, struct live *l);
 /** shim_synchronize(s): returns when no worker uses a pointer it read before the call. */
 void shim_synchronize(struct shim *s);
 
-/** shim_pulse(s): wakes the workers and tells what grows while they live; always something new when nothing runs. */
+/** shim_pulse(s): wakes the workers and tells what grows when each of them has come on; always something new when nothing runs. */
 uint64_t shim_pulse(struct shim *s);
 
 /** shim_inject(s, frame, len): a short frame of the control thread's own goes out by the lower edge, when RUNNING.  false: it does not. */
@@ -91,7 +96,7 @@ void shim_set_mtu(struct shim *s, uint32_t mtu);
 /** shim_set_pmtu_age(s, ms): how long a path MTU that a router told is believed, from the next shim_init() on. */
 void shim_set_pmtu_age(struct shim *s, uint64_t ms);
 
-/** shim_event_fd(s): readable when events wait or an edge is gone; shim_event_next() pops one, false: none left. */
+/** shim_event_fd(s): readable when events wait or an edge is gone; shim_event_next() pops one, false: none left.  Those of one worker come in order. */
 int shim_event_fd(const struct shim *s);
 bool shim_event_next(struct shim *s, struct event *ev);
 
@@ -101,6 +106,7 @@ bool shim_edge_gone(struct shim *s);
 /** shim_events_lost(s): events that found the ring full, since shim_new(). */
 uint64_t shim_events_lost(const struct shim *s);
 
+/** shim_upper(s), shim_lower(s): of the first worker. */
 struct edge *shim_upper(struct shim *s);
 struct edge *shim_lower(struct shim *s);
 

@@ -55,7 +55,8 @@ outer_ip4(uint8_t *h, const struct sa *sa, const uint8_t *inner, uint8_t proto, 
 	memset(h, 0, 20);
 	h[0] = 0x45;
 	h[1] = outer_tos(sa, ip_tos(inner));
-	put16(h + 4, w->ipid++);
+	put16(h + 4, w->ipid);
+	w->ipid = (uint16_t)(w->ipid + 1 + w->ipid_skip);
 	put16(h + 6, outer_df(sa, inner) ? 0x4000 : 0);
 	h[8] = OUTER_TTL;
 	h[9] = proto;

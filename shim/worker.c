@@ -25,6 +25,7 @@
 #include "reasm.h"
 #include "recent.h"
 #include "worker.h"
+#include "workers.h"
 
 #define POOL_SLOTS 1024 /* bursts in hand, ICMP of our own, fragments that wait */
 #define CACHE_FLOWS                                                                                \
@@ -41,6 +42,7 @@ struct worker {
 	struct live *live; /* NULL: nobody captures */
 	struct linger linger;
 	int epfd, wake_fd;
+	struct recent *others[WORKERS_MAX];
 	uint32_t polled; /* bit per side: has no descriptor, so is tried on each wake-up (memory) */
 	pthread_t thread;
 
@@ -389,8 +391,11 @@ worker_new(const struct worker_env *env)
 	w->walk.events = env->events;
 	w->walk.stats = env->stats;
 	w->walk.pmtu_age = env->pmtu_age;
-	if (getrandom(&seed, sizeof seed, 0) != sizeof seed ||
-	    getrandom(&w->walk.ipid, sizeof w->walk.ipid, 0) != sizeof w->walk.ipid)
+	w->walk.worker = env->number;
+	w->walk.many = env->workers > 1;
+	w->walk.ipid = (uint16_t)(env->ipid + env->number);
+	w->walk.ipid_skip = (uint16_t)(env->workers - 1);
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
 		goto err1;
 	if ((w->walk.pool = pktpool_new(POOL_SLOTS, PKT_FRAME_MAX)) == NULL)
 		goto err1;
@@ -429,6 +434,17 @@ err1:
 	free(w);
 err0:
 	return NULL;
+}
+
+void
+worker_meet(struct worker *w, struct worker *const all[], unsigned n)
+{
+	w->walk.nrecents = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (all[i] != w)
+			w->others[w->walk.nrecents++] = all[i]->walk.recent;
+	w->walk.recents = w->others;
+	recent_share(w->walk.recent);
 }
 
 /* Under the lock: a new order, and out of epoll with it. */
@@ -554,10 +570,11 @@ worker_rounds(const struct worker *w)
 }
 
 void
-worker_synchronize(struct worker *w)
+worker_synchronize(struct worker *const w[], unsigned n)
 {
 	synchronize_rcu();
-	(void)__atomic_load_n(&w->rounds, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < n; i++)
+		(void)__atomic_load_n(&w[i]->rounds, __ATOMIC_ACQUIRE);
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * A worker: one thread that reads bursts from both edges and walks them.
+ * A worker: one thread that reads bursts from both its edges and walks them.
  *
  * It blocks in epoll when nothing comes, and never wakes up by itself.  It reads generation and next hops once per burst, as an
  * RCU reader (liburcu's QSBR flavour: reading costs nothing, each round of the loop is a quiescent state, and a blocked or
@@ -31,6 +31,8 @@ struct worker_env {
 	int event_fd;                  /* eventfd: events wait, or an edge is gone */
 	uint32_t mtu;
 	uint64_t pmtu_age;             /* of struct walk */
+	unsigned number, workers;      /* which one of how many */
+	uint16_t ipid;                 /* the same for all of them */
 };
 
 /* Opaque types. */
@@ -38,6 +40,9 @@ struct worker;
 
 /** worker_new(env): allocates all a worker ever needs and starts its thread, parked.  NULL and errno. */
 struct worker *worker_new(const struct worker_env *env);
+
+/** worker_meet(w, all, n): the ${n} workers that ${w} is one of, all parked.  Before the first order, where there is more than one. */
+void worker_meet(struct worker *w, struct worker *const all[], unsigned n);
 
 /** worker_free(w): ends the thread and frees.  NULL is fine. */
 void worker_free(struct worker *w);
@@ -63,8 +68,8 @@ void worker_wake(struct worker *w);
 /** worker_rounds(w): grows with each burst and each time the worker looks for packets; one that runs and was woken and is not stuck has come on. */
 uint64_t worker_rounds(const struct worker *w);
 
-/** worker_synchronize(w): returns when the worker uses nothing it read before the call. */
-void worker_synchronize(struct worker *w);
+/** worker_synchronize(w, n): returns when none of the ${n} workers uses anything it read before the call; these are all there are. */
+void worker_synchronize(struct worker *const w[], unsigned n);
 
 /** worker_events_heard(w): the control thread is about to empty the event ring; later events ring event_fd again. */
 void worker_events_heard(struct worker *w);

@@ -352,11 +352,40 @@ bump_keep_windows(struct bump *b, struct windows *w)
 	return 0;
 }
 
+/* Two for each worker, into the shim. */
+static int
+make_edges(struct bump *b, const struct nic_info *info)
+{
+	const struct edge_opener opener = {ward_open, b->ward};
+	unsigned n = b->opts.workers > 1 ? b->opts.workers : 1;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct edge *upper, *lower;
+
+		upper = edge_tap_new(b->opts.name, -1, !b->opts.no_offload);
+		lower =
+		    edge_packet_new(info->lower, -1, info->way == NIC_GUARDED, !b->opts.no_offload);
+		if (!upper || !lower) {
+			edge_free(upper);
+			edge_free(lower);
+			return -1;
+		}
+		upper->opener = lower->opener = opener;
+		if (i == 0)
+			shim_set_edges(b->shim, upper, lower);
+		else
+			shim_add_edges(b->shim, upper, lower);
+		if (n > 1) {
+			edge_tap_queue(upper);
+			edge_packet_share(lower, shim_lower(b->shim));
+		}
+	}
+	return 0;
+}
+
 int
 bump_take(struct bump *b, char *why, size_t cap)
 {
-	const struct edge_opener opener = {ward_open, b->ward};
-	struct edge *upper, *lower;
 	struct nic_info info;
 
 	if (ward_take(b->ward, b->run, &info, why, cap) < 0)
@@ -365,17 +394,20 @@ bump_take(struct bump *b, char *why, size_t cap)
 	shim_set_edges(b->shim, NULL, NULL);
 	b->attached = true;
 	b->nic = info;
-	upper = edge_tap_new(b->opts.name, -1, !b->opts.no_offload);
-	lower = edge_packet_new(info.lower, -1, info.way == NIC_GUARDED, !b->opts.no_offload);
-	if (!upper || !lower) {
+	if (make_edges(b, &info) < 0) {
 		snprintf(why, cap, "cannot make the edges: %s", strerror(errno));
-		edge_free(upper);
-		edge_free(lower);
 		return -1;
 	}
-	upper->opener = lower->opener = opener;
-	shim_set_edges(b->shim, upper, lower);
 	if (shim_init(b->shim) < 0) {
+		if (errno == EINVAL && b->opts.workers > 1) {
+			snprintf(why, cap,
+			    "%s was made for one worker: give the NIC back first (bitsd -i %s "
+			    "--dissolve, or ipsecctl detach before the stop), or start with "
+			    "--workers 1",
+			    b->opts.name, b->opts.name);
+			drop_nic(b);
+			return -1;
+		}
 		if (errno == EBUSY) {
 			snprintf(why, cap, "%s is taken by another bitsd, of another run directory",
 			    b->opts.name);

@@ -67,6 +67,7 @@ nic_init(struct nic *n, const struct nic_opts *o, char *why, size_t cap)
 		    "not there",
 		    o->name);
 	n->stay = o->stay;
+	n->queues = o->workers > 1;
 	if ((n->host_fd = netns_self()) == -1 ||
 	    (n->host = netlink_open(n->host_fd, NETLINK_ROUTE, 0)) == NULL) {
 		nic_why(why, cap, "%s: no netlink: %s", n->name, strerror(errno));

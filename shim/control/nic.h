@@ -29,6 +29,7 @@ struct nic_opts {
 	const char *state_dir; /* what is saved goes to nic_state_file() there */
 	bool stay;	       /* do not try to move it (test of the second way) */
 	bool no_offload;       /* the edges leave neither checksums nor segments to others */
+	unsigned workers;      /* queues the TAP is made with; 0: one */
 	bool hold;	       /* policy is in force: a take that fails leaves the NIC closed and undoes nothing */
 };
 

@@ -65,7 +65,7 @@ struct nic_state {
 
 struct nic {
 	char name[IFNAMSIZ], netns[128], dir[PATH_MAX], file[PATH_MAX];
-	bool stay, had_link;
+	bool stay, had_link, queues;
 	int host_fd,
 	    lower_fd; /* namespaces; lower_fd -1: not there yet; the same as host_fd's when guarded */
 	struct netlink *host, *lower; /* requests; lower NULL as above */

@@ -248,9 +248,9 @@ nic_place_home(struct nic *n, char *why, size_t cap)
 
 /* A persistent TAP, without carrier until an edge attaches to it.  In the caller's namespace, which is the host's. */
 static int
-make_tap(const char *name, char *why, size_t cap)
+make_tap(const char *name, bool queues, char *why, size_t cap)
 {
-	struct ifreq ifr = {.ifr_flags = TAP_FLAGS};
+	struct ifreq ifr = {.ifr_flags = (short)(TAP_FLAGS | (queues ? IFF_MULTI_QUEUE : 0))};
 	int fd, r = -1;
 
 	snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "%s", name);
@@ -271,7 +271,7 @@ nic_place_tap(struct nic *n, const struct nic_conf *c, char *why, size_t cap)
 
 	if (nic_link_index(n->lower, n->lower_index, &lower) == -1)
 		return nic_why(why, cap, "%s: the NIC is gone: %s", n->name, strerror(errno));
-	if (!n->tap_index && make_tap(n->name, why, cap) == -1)
+	if (!n->tap_index && make_tap(n->name, n->queues, why, cap) == -1)
 		return -1;
 	nic_step();
 	if (nic_link_get(n->host, n->name, &tap) == -1)

@@ -1,5 +1,6 @@
 #include <getopt.h>
 #include <grp.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 #include "options.h"
 #include "rundir.h"
+#include "workers.h"
 
 enum {
 	OPT_RUN_DIR = 256,
@@ -69,8 +71,10 @@ static const char help[] =
     "      --nic-netns NAME     namespace the NIC is moved to (default bits-<NIC>)\n"
     "      --crypto WHICH       auto, openssl or ipsec-mb (default auto)\n"
     "      --lower WHICH        auto or packet: how the NIC is read and written (default auto)\n"
-    "      --workers N          threads that move packets (1)\n"
-    "      --no-offload         one frame, one packet: no super-frames, no checksums left to others\n"
+    "      --workers N          threads that move packets, at most one for each processor (default "
+    "1)\n"
+    "      --no-offload         one frame, one packet: no super-frames, no checksums left to "
+    "others\n"
     "      --restore            give the NIC back at an orderly stop; without it a stop fails "
     "closed\n"
     "      --user NAME          who moves packets and listens to clients (default _bits)\n"
@@ -117,6 +121,22 @@ group(const char *name)
 	return (gid_t)n;
 }
 
+/* More than there are processors would take turns, and their packets with them. */
+static unsigned
+workers(const char *arg)
+{
+	unsigned long n = strtoul(arg, NULL, 10), most = WORKERS_MAX;
+	cpu_set_t ours;
+
+	if (sched_getaffinity(0, sizeof ours, &ours) == 0 && (unsigned)CPU_COUNT(&ours) < most)
+		most = (unsigned)CPU_COUNT(&ours);
+	if (n <= most)
+		return (unsigned)n;
+	fprintf(stderr, "bitsd: --workers %s: there are processors for %lu, so %lu %s\n", arg, most,
+	    most, most == 1 ? "it is" : "they are");
+	return (unsigned)most;
+}
+
 static void
 long_option(struct options *o, int c, const char *arg)
 {
@@ -145,10 +165,9 @@ long_option(struct options *o, int c, const char *arg)
 			usage("--lower takes auto, packet, ring or xdp, not ", arg);
 		break;
 	case OPT_WORKERS:
-		if (strspn(arg, "0123456789") != strlen(arg) || atoi(arg) < 1)
+		if (strspn(arg, "0123456789") != strlen(arg) || strtoul(arg, NULL, 10) < 1)
 			usage("--workers takes a number from 1, not ", arg);
-		if (atoi(arg) > 1)
-			refuse("--workers: this build has one worker");
+		o->workers = workers(arg);
 		break;
 	case OPT_NO_OFFLOAD:
 		o->no_offload = true;
@@ -208,7 +227,8 @@ options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options){.file = "/etc/bits/ipsec.conf",
 	    .run_dir = RUNDIR_DEFAULT,
 	    .state_dir = "/var/lib/bits",
-	    .crypto = "auto"};
+	    .crypto = "auto",
+	    .workers = 1};
 	while ((c = getopt_long(argc, argv, "i:f:dvnS:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'i':

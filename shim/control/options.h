@@ -20,6 +20,7 @@ struct options {
 	const char *user;  /* --user; NULL: the default */
 	const char *run_dir, *state_dir, *netns, *socket;
 	const char *crypto; /* "auto", "openssl", "ipsec-mb" */
+	unsigned workers;
 	bool no_offload;
 	bool stay;   /* --guard-in-place */
 	bool shared; /* --group: members of it may use the control socket */

@@ -1,5 +1,5 @@
 /*
- * Watches over the daemon itself, once a second: does the worker come on, is the control socket still where clients look for it; and tells
+ * Watches over the daemon itself, once a second: does each worker come on, is the control socket still where clients look for it; and tells
  * the service manager that all is well (sd_notify(3), WATCHDOG=1), if it wants to hear it.
  *
  * A worker that is stuck ends the process: the NIC stays closed, and the supervisor's next bitsd takes up numbers, windows and policy.  Rounds

@@ -88,7 +88,7 @@ open_for_edge(const struct warden *w, enum edge_fd what)
 		errno = ENODEV;
 		return -1;
 	}
-	if (what == EDGE_FD_TAP || what == EDGE_FD_TAP_ASK)
+	if (what == EDGE_FD_TAP || what == EDGE_FD_TAP_QUEUE || what == EDGE_FD_TAP_ASK)
 		return edge_tap_fd(w->env->nic->name, nic_host_netns(w->nic), what);
 	nic_info(w->nic, &info);
 	return edge_packet_fd(info.lower, nic_netns(w->nic), what);

@@ -37,6 +37,7 @@ enum edge_fd {
 	EDGE_FD_RECV_IP6,
 	EDGE_FD_RECV_REST,
 	EDGE_FD_RECV_ALL,
+	EDGE_FD_TAP_QUEUE,  /* the same as EDGE_FD_TAP, of a TAP made for several queues: one more of them */
 	EDGE_FD_MAX
 };
 
@@ -128,8 +129,11 @@ edge_send(struct edge *e, struct burst *b)
  * pool's slots take are handed out with drop NO_ROOM.  ${offload}: the host leaves checksums and the cutting of TCP (and, where the
  * kernel knows how, of UDP) to us, see struct vnet; without it a frame read is one packet, all in it. */
 struct edge *edge_tap_new(const char *name, int netns_fd, bool offload);
-/** edge_tap_fd(name, netns_fd, what): what a TAP edge opens; EDGE_FD_TAP or EDGE_FD_TAP_ASK.  Descriptor, or -1 and errno. */
+/** edge_tap_fd(name, netns_fd, what): what a TAP edge opens; EDGE_FD_TAP, _TAP_QUEUE or _TAP_ASK.  Descriptor, or -1 and errno. */
 int edge_tap_fd(const char *name, int netns_fd, enum edge_fd what);
+/** edge_tap_queue(e): ${e} is one of several edges of one TAP, each with a queue of it; before its first bind.  The kernel keeps a flow on the queue by
+ * which packets of it last came in to the host.  EINVAL at bind: the TAP was made for one. */
+void edge_tap_queue(struct edge *e);
 /** edge_tap_carrier(e, up): the TAP's carrier (TUNSETCARRIER); 0 or -1 and errno. */
 int edge_tap_carrier(struct edge *e, bool up);
 /** edge_tap_destroy(e): unbind, and the TAP goes away.  An edge that is not bound attaches for it. */
@@ -151,6 +155,9 @@ void edge_tap_destroy(struct edge *e);
 struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload);
 /** edge_packet_fd(name, netns_fd, what): what a packet edge opens.  Descriptor, or -1 and errno. */
 int edge_packet_fd(const char *name, int netns_fd, enum edge_fd what);
+/** edge_packet_share(e, first): ${e} is one of several edges of one NIC, which share what comes in by fanout.h: ${first}, which is bound before
+ * the others and outlives them.  Before the first bind.  Where the kernel cannot share, ${first} gets all. */
+void edge_packet_share(struct edge *e, struct edge *first);
 
 /*
  * edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number.

@@ -301,6 +301,12 @@ static const struct edge_ops packet_ops = {
     .free = packet_free,
 };
 
+void
+edge_packet_share(struct edge *e, struct edge *first)
+{
+	packet_recv_share(((struct edge_packet *)e)->in, ((const struct edge_packet *)first)->in);
+}
+
 struct edge *
 edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload)
 {

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "fanout.h"
+#include "log.h"
 #include "packet_recv.h"
 #include "segment.h"
 #include "vnet.h"
@@ -21,9 +23,11 @@ struct tag {
 
 struct packet_recv {
 	int fd[SOCKETS], nfd;
-	unsigned at, calls; /* socket that gave frames last */
-	unsigned guess;	    /* slots worth making ready: at rest frames come by ones */
-	bool down;	    /* the NIC is or may be down, so it may be gone as well */
+	const struct packet_recv *first; /* of those that share; NULL: it is alone */
+	int group[SOCKETS];		 /* FANOUT_NONE: this one gets all */
+	unsigned at, calls;		 /* socket that gave frames last */
+	unsigned guess;			 /* slots worth making ready: at rest frames come by ones */
+	bool down;			 /* the NIC is or may be down, so it may be gone as well */
 	bool gone;
 	uint64_t lost; /* atomic */
 
@@ -63,6 +67,28 @@ packet_recv_free(struct packet_recv *r)
 	free(r);
 }
 
+void
+packet_recv_share(struct packet_recv *r, const struct packet_recv *first)
+{
+	r->first = first;
+}
+
+/* Socket ${i}, just opened, gets its share.  -1: nothing. */
+static int
+share(struct packet_recv *r, int i)
+{
+	if (r->first == NULL)
+		return 0;
+	r->group[i] = r->first == r ? FANOUT_NEW : r->first->group[i];
+	if (r->group[i] != FANOUT_NONE && fanout_join(r->fd[i], &r->group[i]) == 0)
+		return 0;
+	if (r->first != r)
+		return -1;
+	log_warn("the kernel cannot share out what comes in: one worker reads it all");
+	r->group[i] = FANOUT_NONE;
+	return 0;
+}
+
 int
 packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all)
 {
@@ -78,6 +104,11 @@ packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all)
 		r->fd[r->nfd] = o->open(o->ctx, all ? EDGE_FD_RECV_ALL : kind[r->nfd]);
 		if (r->fd[r->nfd] == -1)
 			return -1;
+		if (share(r, r->nfd) == -1) {
+			close(r->fd[r->nfd]);
+			packet_recv_close(r);
+			return 0;
+		}
 	}
 	return 0;
 }

@@ -18,6 +18,9 @@ struct packet_recv;
 struct packet_recv *packet_recv_new(void);
 void packet_recv_free(struct packet_recv *r);
 
+/** packet_recv_share(r, first): ${r} is one of several that share what comes in, ${first} among them; as edge_packet_share(). */
+void packet_recv_share(struct packet_recv *r, const struct packet_recv *first);
+
 /** packet_recv_open(r, o, all): the sockets, by ${o}: one for all frames, or one for each of IPv4, IPv6, the rest.  0, or -1
  * and errno, with those opened so far left for packet_recv_close(). */
 int packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all);

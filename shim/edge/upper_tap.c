@@ -44,29 +44,44 @@
 struct edge_tap {
 	struct edge e;
 	char name[IFNAMSIZ];
-	int netns; /* the caller's */
-	int fd;	   /* the TAP's queue */
+	int netns;   /* the caller's */
+	bool queues; /* one of several */
+	int fd;	     /* the TAP's queue */
 	struct gro gro;
 	struct iovec iov[1 + BURST_MAX]; /* vnet header, frame, more payload */
 	int ctl; /* a socket in the TAP's namespace, for its MTU and flags */
 };
 
+/* With just the flags the TAP was made with, or the kernel refuses (EINVAL).  One that was made for several queues will do for one. */
+static int
+set_iff(int fd, const char *name, bool queues, unsigned no_carrier)
+{
+	unsigned flags = TAP_FLAGS | no_carrier;
+	struct ifreq ifr = {.ifr_flags = (short)(queues ? flags | IFF_MULTI_QUEUE : flags)};
+
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+	if (ioctl(fd, TUNSETIFF, &ifr) == 0)
+		return 0;
+	if (errno != EINVAL || queues)
+		return -1;
+	ifr.ifr_flags = (short)(flags | IFF_MULTI_QUEUE);
+	return ioctl(fd, TUNSETIFF, &ifr);
+}
+
 /* A descriptor attached to the TAP, without carrier; -1 and errno. */
 static int
-attach(const char *name, int netns)
+attach(const char *name, int netns, bool queues)
 {
-	struct ifreq ifr = {0};
 	unsigned features = 0;
 	int fd, saved, off = 0;
 
 	fd = nssock_open(netns, TAP_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
 		return -1;
-	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
-	ifr.ifr_flags = TAP_FLAGS;
-	if (ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_NO_CARRIER))
-		ifr.ifr_flags |= IFF_NO_CARRIER;
-	if (ioctl(fd, TUNSETIFF, &ifr) == -1 || ioctl(fd, TUNSETCARRIER, &off) == -1) {
+	if (ioctl(fd, TUNGETFEATURES, &features) == -1 || !(features & IFF_NO_CARRIER))
+		features = 0;
+	if (set_iff(fd, name, queues, features & IFF_NO_CARRIER) == -1 ||
+	    ioctl(fd, TUNSETCARRIER, &off) == -1) {
 		saved = errno;
 		close(fd);
 		errno = saved;
@@ -78,8 +93,8 @@ attach(const char *name, int netns)
 int
 edge_tap_fd(const char *name, int netns_fd, enum edge_fd what)
 {
-	if (what == EDGE_FD_TAP)
-		return attach(name, netns_fd);
+	if (what == EDGE_FD_TAP || what == EDGE_FD_TAP_QUEUE)
+		return attach(name, netns_fd, what == EDGE_FD_TAP_QUEUE);
 	return nssock_socket(netns_fd, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
@@ -131,7 +146,8 @@ tap_bind(struct edge *e)
 	const char *what;
 
 	what = "attach";
-	if ((t->fd = e->opener.open(e->opener.ctx, EDGE_FD_TAP)) == -1)
+	if ((t->fd = e->opener.open(e->opener.ctx, t->queues ? EDGE_FD_TAP_QUEUE : EDGE_FD_TAP)) ==
+	    -1)
 		goto err;
 	what = "vnet header";
 	if (ioctl(t->fd, TUNSETVNETHDRSZ, &hlen) == -1)
@@ -350,6 +366,12 @@ edge_tap_new(const char *name, int netns_fd, bool offload)
 	t->netns = netns_fd;
 	t->fd = t->ctl = -1;
 	return &t->e;
+}
+
+void
+edge_tap_queue(struct edge *e)
+{
+	((struct edge_tap *)e)->queues = true;
 }
 
 int

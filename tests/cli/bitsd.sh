@@ -34,6 +34,8 @@ refused 2 "name" -i a-name-of-more-than-fifteen
 refused 2 "crypto" -i eth0 --crypto rot13
 refused 2 "lower" -i eth0 --lower dpdk
 refused 2 "workers" -i eth0 --workers 0
+refused 2 "workers" -i eth0 --workers -1
+refused 1 "--workers 9999: there are processors for $(nproc)" -n -i nosuch0 --workers 9999 -f "$tmp/good"
 refused 2 "nic-netns" -i eth0 --nic-netns ../x
 refused 1 "$tmp/bad:1:" -n -i lo -f "$tmp/bad"
 refused 1 "$tmp/nosuch" -n -i lo -f "$tmp/nosuch"

@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include "events.h"
 #include "mono.h"
 #include "pair_edge.h"
 #include "shim.h"
+#include "workers.h"
 
 struct fix {
 	struct pair_edge *upper, *lower;
@@ -405,10 +407,193 @@ test_idle_costs_nothing(void **state)
 	assert_true((b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec - a.tv_nsec < 30000000LL);
 }
 
+#define LANES 3
+
+struct lanes {
+	struct fix f;
+	struct pair_edge *upper[LANES], *lower[LANES];
+};
+
+static int
+setup_lanes(void **state)
+{
+	struct lanes *l = calloc(1, sizeof *l);
+
+	workers_set(LANES);
+	for (int i = 0; i < LANES; i++) {
+		l->upper[i] = pair_new();
+		l->lower[i] = pair_new();
+	}
+	l->f.upper = l->upper[0];
+	l->f.lower = l->lower[0];
+	l->f.s = shim_new(&l->upper[0]->e, &l->lower[0]->e);
+	for (int i = 1; i < LANES; i++)
+		shim_add_edges(l->f.s, &l->upper[i]->e, &l->lower[i]->e);
+	*state = l;
+	return 0;
+}
+
+static int
+teardown_lanes(void **state)
+{
+	struct lanes *l = *state;
+
+	shim_free(l->f.s);
+	free(l);
+	workers_set(1);
+	return 0;
+}
+
+/* Each worker moves what its own edges have; all begin, pause and end together; their counters are one. */
+static void
+test_several_workers(void **state)
+{
+	struct lanes *l = *state;
+	struct shim *s = l->f.s;
+	struct stats st;
+
+	publish(&l->f, BUILTIN_BYPASS);
+	l->upper[2]->refuse = true;
+	assert_int_equal(shim_init(s), -1);
+	for (int i = 0; i < LANES; i++)
+		assert_false(l->upper[i]->e.bound || l->lower[i]->e.bound);
+	l->upper[2]->refuse = false;
+	for (uint8_t turn = 1; turn <= 3; turn++) {
+		assert_int_equal(shim_init(s), 0);
+		assert_int_equal(shim_restart(s), 0);
+		for (int i = 0; i < LANES; i++) {
+			give(l->upper[i], (uint8_t)(turn * 16 + i));
+			assert_int_equal(take(l->lower[i], 2000), turn * 16 + i);
+			give(l->lower[i], (uint8_t)(turn * 16 + i));
+			assert_int_equal(take(l->upper[i], 2000), turn * 16 + i);
+		}
+		publish(&l->f, BUILTIN_BYPASS);
+		shim_pause(s);
+		for (int i = 0; i < LANES; i++)
+			assert_false(l->upper[i]->e.running || l->lower[i]->e.running);
+		shim_stats(s, &st);
+		assert_int_equal(st.sent[DIR_OUT].packets, turn * LANES);
+		assert_int_equal(st.sent[DIR_IN].packets, turn * LANES);
+		assert_int_equal(shim_restart(s), 0);
+		shim_halt(s);
+	}
+}
+
+/* One edge of one worker is gone: nothing passes by any. */
+static void
+test_one_of_several_gone(void **state)
+{
+	struct lanes *l = *state;
+	struct shim *s = l->f.s;
+	struct pollfd p = {.fd = shim_event_fd(s), .events = POLLIN};
+	struct event ev;
+
+	publish(&l->f, BUILTIN_BYPASS);
+	assert_int_equal(shim_init(s), 0);
+	assert_int_equal(shim_restart(s), 0);
+	close(l->upper[1]->test);
+	l->upper[1]->test = -1;
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	publish(&l->f, BUILTIN_BYPASS); /* does not wait for the one that is parked */
+	while (shim_event_next(s, &ev))
+		;
+	assert_true(shim_edge_gone(s));
+	assert_int_equal(shim_state(s), SHIM_PAUSED);
+	give(l->upper[0], 1);
+	assert_int_equal(take(l->lower[0], 100), -1);
+	shim_halt(s);
+	assert_int_equal(shim_init(s), 0);
+	assert_int_equal(shim_restart(s), 0);
+	give(l->upper[1], 2);
+	assert_int_equal(take(l->lower[1], 2000), 2);
+}
+
+/* What each has to tell is heard, and lost events of all are counted. */
+static void
+test_events_of_several(void **state)
+{
+	struct lanes *l = *state;
+	struct shim *s = l->f.s;
+	struct pollfd p = {.fd = shim_event_fd(s), .events = POLLIN};
+	struct event ev;
+	unsigned heard = 0;
+	uint8_t frame[64];
+
+	assert_int_equal(shim_init(s), 0);
+	assert_int_equal(shim_restart(s), 0);
+	for (int i = 0; i < LANES; i++) { /* no rule lets it pass, which is audited */
+		size_t n = pair_udp(frame, 1, 2, (uint16_t)(80 + i));
+
+		assert_int_equal(send(l->upper[i]->test, frame, n, 0), n);
+	}
+	while (heard < 7 && poll(&p, 1, 5000) == 1)
+		while (shim_event_next(s, &ev)) {
+			assert_int_equal(ev.kind, EV_AUDIT);
+			heard |= 1u << (ev.key.rport - 80);
+		}
+	assert_int_equal(heard, 7);
+	assert_int_equal(shim_events_lost(s), 0);
+}
+
+static unsigned hold, standing; /* a worker is to stand still in its edge; it does */
+
+static int
+recv_or_stand(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	while (__atomic_load_n(&hold, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&standing, 1, __ATOMIC_RELEASE);
+		usleep(1000);
+	}
+	return pair_recv(e, pool, b, max);
+}
+
+/* Does the pulse come on from ${then} within five seconds? */
+static bool
+pulses(struct shim *s, uint64_t then)
+{
+	for (int i = 0; i < 500; i++, usleep(10000))
+		if (shim_pulse(s) != then)
+			return true;
+	return false;
+}
+
+/* A worker that does not come on is not hidden by the others. */
+static void
+test_pulse_of_several(void **state)
+{
+	static struct edge_ops ops;
+	struct lanes *l = *state;
+	struct shim *s = l->f.s;
+	uint64_t then = 0;
+
+	ops = pair_ops;
+	ops.recv_burst = recv_or_stand;
+	l->upper[1]->e.ops = &ops;
+	assert_int_equal(shim_init(s), 0);
+	assert_int_equal(shim_restart(s), 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(pulses(s, shim_pulse(s)));
+	__atomic_store_n(&hold, 1, __ATOMIC_RELEASE);
+	give(l->upper[1], 1);
+	for (int i = 0; i < 500 && !__atomic_load_n(&standing, __ATOMIC_ACQUIRE); i++)
+		usleep(10000);
+	assert_int_equal(standing, 1);
+	for (int i = 0; i < 20; i++, usleep(10000))
+		then = shim_pulse(s); /* how far it had come on before counts once */
+	for (int i = 0; i < 5; i++) {
+		give(l->upper[0], (uint8_t)i);
+		usleep(10000);
+		assert_int_equal(shim_pulse(s), then);
+	}
+	__atomic_store_n(&hold, 0, __ATOMIC_RELEASE);
+	assert_true(pulses(s, then));
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define L(name) cmocka_unit_test_setup_teardown(name, setup_lanes, teardown_lanes)
 	const struct CMUnitTest tests[] = {
 	    T(test_life),
 	    T(test_bind_fails),
@@ -422,6 +607,10 @@ main(void)
 	    T(test_publish_after),
 	    T(test_edge_gone),
 	    T(test_idle_costs_nothing),
+	    L(test_several_workers),
+	    L(test_one_of_several_gone),
+	    L(test_events_of_several),
+	    L(test_pulse_of_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

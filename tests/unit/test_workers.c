@@ -38,12 +38,13 @@ static const struct pair_sa gcm = {.proto = IPSEC_ESP,
 static void
 crew_init(struct crew *c, const struct pair_sa *s)
 {
-	struct policy *ra = pair_rule(s, 1, NULL, NULL, false),
-		      *rb = pair_rule(s, 1, NULL, NULL, true);
+	struct policy *ra, *rb;
 	struct sa *out, *in;
 
 	memset(c, 0, sizeof *c);
-	workers_set(WORKERS);
+	workers_set(WORKERS); /* before there is a rule or an SA */
+	ra = pair_rule(s, 1, NULL, NULL, false);
+	rb = pair_rule(s, 1, NULL, NULL, true);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		host_init(&c->w[i]);
 		c->w[i].w.worker = i;
