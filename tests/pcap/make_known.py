@@ -4,7 +4,7 @@ import struct
 import warnings
 
 warnings.filterwarnings("ignore")
-from scapy.all import (AH, ICMP, IP, TCP, UDP, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment,  # noqa: E402
+from scapy.all import (AH, ESP, ICMP, IP, TCP, UDP, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment,  # noqa: E402
                        HBHOptUnknown, IPv6ExtHdrHopByHop, Raw, SecurityAssociation)
 from scapy.utils import checksum  # noqa: E402
 from make_pcaps import A4, A6, B4, B6, ab, text, write  # noqa: E402
@@ -106,6 +106,14 @@ def ah_rules():
         arrived = lambda proto, octets: ab(IP(bytes(IP(src="10.9.0.3", dst=B4, id=7, proto=proto, ihl=7, len=28 + len(octets)))[:20] + options + octets))
         rows.append((mended(arrived(51, sealed)), mended(arrived(17, u)) if mutable else None))
     with_host("rule-ah-options", rows)
+    # AH in two fragments; and one whose other half never comes
+    h = bytearray(bytes(IP(src="10.9.0.3", dst=B4, id=7, proto=51, len=20 + 28 + len(u))))
+    h[1] = h[8] = 0
+    h[6:8] = h[10:12] = b"\0\0"
+    octets = ah_bytes(u, 17, 0x3101, 1, bytes(h), with_key=KEY)
+    half = lambda at, end, **how: wire(octets[at:end], src="10.9.0.3", proto=51, frag=at // 8, **how)
+    with_host("rule-ah-pieces", [(half(0, 32, flags="MF"), None), (half(32, None), mine(u, 17)), (half(0, 32, flags="MF"), None),
+                                 (mine(ah_bytes(u, 17, 0x3101, 2, bytes(h), with_key=KEY), 51), mine(u, 17))], times=[0, 10, 20, 31000])
     # IPv6: class, flow label, hop limit; an option that may change, one that may not; a routing header at its end
     s6 = SecurityAssociation(AH, spi=0x3103, auth_algo="SHA2-256-128", auth_key=KEY)
     base = lambda: IPv6(src=A6, dst=B6, hlim=64)
@@ -141,6 +149,38 @@ def natt_rules():
                                   for n, (s, h) in enumerate((("10.3.0.5", ab(inner("10.3.0.5"))), ("10.1.0.5", None)), 1)])
 
 
+def esn_rules():
+    e = lambda n: (wire(esp(u, n & 0xffffffff, spi=0x3002, high=struct.pack(">I", n >> 32))), wire(u, proto=17))
+    no = lambda n: (e(n)[0], None)
+    # RFC 4303 A2, a window of 64 over the edge of 2^32: on, late, again, at its left end, and one left of it, which would be 2^32 further on
+    edge = 1 << 32
+    with_host("rule-esn-edge", [e(edge - 16), e(edge - 1), e(edge), e(edge + 5), e(edge - 11), no(edge - 11), no(edge + 5), no(edge - 16), e(edge - 58),
+                                no(edge - 59)])
+    # A3: more than 2^32 lost; the high half is looked for after eight in a row were wrong, and found
+    far = 5 << 32
+    with_host("rule-esn-lost", [e(1)] + [no(far + n) for n in range(2, 10)] + [e(far + 10), e(far + 11), no(1)], times=[500 * n for n in range(12)])
+
+
+def key(spi, n):
+    return bytes((16 * (spi & 15) + i) & 0xff for i in range(n))
+
+
+def algorithms():
+    """scapy's ciphers and MACs, a packet each; then the same with its last octet changed."""
+    rows = []
+    for spi, (enc, n, auth, m) in enumerate((
+            ("AES-GCM", 20, None, 0), ("AES-GCM", 36, None, 0), ("AES-CCM", 19, None, 0), ("CHACHA20-POLY1305", 36, None, 0),
+            ("AES-CBC", 16, "SHA2-256-128", 32), ("AES-CBC", 32, "SHA2-512-256", 64), ("AES-CTR", 20, "HMAC-SHA1-96", 20),
+            ("AES-CBC", 24, "AES-CMAC-96", 16), ("NULL", 0, "SHA2-384-192", 48), ("3DES", 24, "HMAC-MD5-96", 16)), 0x6001):
+        how = {"auth_algo": auth, "auth_key": key(spi, m)} if auth else {}
+        s = SecurityAssociation(ESP, spi=spi, crypt_algo=enc, crypt_key=key(spi, n), **how)
+        p = whole(IP(src=A4, dst=B4, id=7) / UDP1)
+        iv = bytes(range(16 if enc == "AES-CBC" else 0 if enc == "NULL" else 8))
+        f = bytes(ab(s.encrypt(p, seq_num=1, iv=iv)))
+        rows += [(f[:-1] + bytes([f[-1] ^ 1]), None), (f, ab(p))]
+    with_host("rule-algs", rows)
+
+
 def policy_rules():
     ip = lambda up, src=A4, dst=B4, **how: ab(IP(src=src, dst=dst, id=1, **how) / up)
     # nothing passes by itself: IKE, IKE and ESP in UDP, ESP, AH, IP in IP
@@ -154,7 +194,7 @@ def policy_rules():
     shown("rule-lists", "wire", rows + [(tcp(*r), None) for r in ((999, 80), (2001, 80), (4711, 81), (4711, 80, "10.9.0.9"), (4711, 80, "10.9.0.4"))])
     icmp6 = lambda kind: ab(IPv6(src=A6, dst=B6) / ICMPv6EchoRequest(type=kind, data=b"abcd"))
     passes("rule-icmp6", "wire", [(icmp6(128), 1), (icmp6(129), 0), (icmp6(8), 0), (ip(ICMP(type=8)), 0), (ip(Raw(bytes(icmp6(128))[54:]), proto=58), 0),
-                                  (ab(IPv6(src=A6, dst=B6, nh=1) / Raw(bytes(ICMP(type=13)))), 0)])
+                                  (ab(IPv6(src=A6, dst=B6, nh=1) / Raw(bytes(ICMP(type=13, ts_ori=1, ts_rx=2, ts_tx=3)))), 0)])
     mh = lambda kind: ab(IPv6(src=A6, dst=B6, nh=135) / Raw(bytes([59, 0, kind, 0, 0, 0, 0, 0])))
     passes("rule-mh", "wire", [(mh(0), 0), (mh(1), 1), (mh(3), 1), (mh(4), 0), (mh(5), 1)])
     # behind the fragment header of a later fragment: destination options, behind which nothing can be seen, or UDP
@@ -163,6 +203,12 @@ def policy_rules():
     # a later fragment without its first, under a rule with a port: it waits, in vain; then a whole datagram
     passes("rule-frag", "host", [(ab(IP(src=A4, dst=B4, id=5, frag=8, proto=17) / text(16)), 0), (ip(UDP(sport=7, dport=53) / text(4)), 1)],
            times=[0, 31000])
+    # 7.3: what follows its first fragment passes at once; without it, or after thirty seconds, it waits in vain
+    udp53 = bytes(UDP(sport=7, dport=53, len=8 + 64) / text(64))
+    part = lambda ident, at, more: ab(IP(src=A4, dst=B4, id=ident, frag=at // 8, flags="MF" if more else 0, proto=17) / Raw(udp53[at:at + 24]))
+    passes("rule-stateful", "host", [(part(1, 0, True), 1), (part(1, 24, True), 1), (part(2, 24, True), 0), (part(1, 48, False), 0),
+                                     (part(3, 0, True), 1), (part(3, 24, False), 1), (ip(UDP(sport=7, dport=53) / text(4)), 1)],
+           times=[0, 10, 20, 30500, 31000, 31010, 62000])
     # one by one (7.2, 7.3): a first fragment of TCP, a second that would write over its flags, the true second; and a first without ports
     tcp80 = bytes(TCP(sport=7, dport=80) / text(28))
     piece = lambda ident, at, octets, more: ab(IP(src=A4, dst=B4, id=ident, frag=at // 8, flags="MF" if more else 0, proto=6) / Raw(octets))
@@ -176,5 +222,5 @@ def policy_rules():
 
 
 if __name__ == "__main__":
-    for part in (sa_rules, bundle_rules, ah_rules, natt_rules, policy_rules):
+    for part in (sa_rules, bundle_rules, ah_rules, natt_rules, esn_rules, algorithms, policy_rules):
         part()

@@ -108,7 +108,8 @@ def natt_rules():
 def policy_rules():
     ip = lambda **how: IP(src=A4, dst=B4, id=1) / (how.get("up") or UDP1)
     tcp = lambda port: ab(ip(up=TCP(sport=4711, dport=port, flags="S")))
-    icmp = lambda kind, code: ab(ip(up=ICMP(type=kind, code=code) / text(8)))
+    stamps = lambda kind: {"ts_ori": 1, "ts_rx": 2, "ts_tx": 3} if kind == 13 else {}  # else the time of day
+    icmp = lambda kind, code: ab(ip(up=ICMP(type=kind, code=code, **stamps(kind)) / text(8)))
     write("rule-ports.pcap", [tcp(n) for n in (79, 80, 85, 90, 91, 443)] + [ab(ip(up=UDP(sport=9, dport=80)))])
     write("rule-icmp.pcap", [icmp(8, 0), icmp(0, 0), icmp(13, 0), icmp(3, 1), icmp(3, 2)])
     write("rule-ranges.pcap", [ab(IP(src=s, dst=d, id=1) / UDP1) for s, d in (

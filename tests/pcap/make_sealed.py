@@ -8,7 +8,7 @@ import struct
 import warnings
 
 warnings.filterwarnings("ignore")
-from scapy.all import ICMP, IP, TCP, UDP, IPOption, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, PadN, Raw  # noqa: E402
+from scapy.all import ICMP, IP, TCP, UDP, IPOption, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, PadN, Raw, fragment  # noqa: E402
 from make_pcaps import A4, A6, ab, text, write  # noqa: E402
 from make_rules import esp  # noqa: E402
 
@@ -75,6 +75,10 @@ def transport():
     # the high half of the number, 0 so far, is in the ICV and not sent
     both("rule-out-esn", [(to(3, n), seal(to(3, n), 0x4002, n, high=bytes(4))) for n in (1, 2)])
     both("rule-out-ah", [(p, ah4(p, 0x4003, n)) for n, p in enumerate([to(4, 1), to(4, 20, tos=0xb9, ttl=9, flags="DF")], 1)])
+    # what does not fit any more is cut behind AH
+    long = to(4, 1460)
+    write("rule-out-ah-cut.pcap", [ab(long)])
+    write("rule-out-ah-cut-wire.pcap", [ab(f) for f in fragment(ah4(long, 0x4003, 1), fragsize=1480)], step_ms=0)
     six = [IPv6(bytes(IPv6(src=A6, dst="fd09::2", tc=0xb9, fl=0x12345, hlim=h) / UDP(sport=5000, dport=53) / text(h))) for h in (1, 64)]
     both("rule-out-ah6", [(p, ah6(p, 0x4006, n, high=bytes(4))) for n, p in enumerate(six, 1)])
     # ESP in UDP from 4500 to the peer's port, checksum 0
