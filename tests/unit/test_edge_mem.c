@@ -36,6 +36,25 @@ give_back(struct burst *b)
 	b->n = 0;
 }
 
+/* A burst as large as was asked for: there may be more.  A smaller one: there is not. */
+static void
+test_more(void **state)
+{
+	uint8_t frame[60] = {0};
+	struct burst b;
+
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(edge_mem_give(e, frame, sizeof frame), 0);
+	assert_int_equal(edge_recv(e, pool, &b, 3), 3);
+	assert_true(e->more);
+	give_back(&b);
+	assert_int_equal(edge_recv(e, pool, &b, 3), 2);
+	assert_false(e->more);
+	give_back(&b);
+	assert_int_equal(edge_recv(e, pool, &b, 3), 0);
+	assert_false(e->more);
+}
+
 /* Frames come out in the order given, at most as many as asked for, also after the buffer was emptied and grown. */
 static void
 test_order(void **state)
@@ -192,6 +211,7 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    T(test_more),
 	    T(test_order),
 	    T(test_empty_pool),
 	    T(test_too_long),
