@@ -113,4 +113,21 @@ grep -q eth0 "$tmp/example3.log" || fail "-s nic does not tell of eth0: $(cat "$
 at a ip -d link show eth0 | grep -q veth || fail "the NIC is not back"
 reach a 10.9.0.2
 ok "checked, started, looked at, given back"
+
+say "the service manager hears it from its empty root"
+kill "${pid[bitsd-a]}" 2>/dev/null || : # the one of the examples
+within 10 ended "${pid[bitsd-a]}" || fail "it does not end"
+background manager a python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+while True:
+    print(s.recv(4096).decode(), flush=True)' "$tmp/notify"
+within 5 grep -q bound "$tmp/manager.log" || fail "no service manager"
+NOTIFY_SOCKET=$tmp/notify WATCHDOG_USEC=3000000 start a eth0 "$tmp/a/ipsec.conf"
+within 5 grep -q READY=1 "$tmp/manager.log" || fail "it does not say that it is ready"
+within 5 grep -q WATCHDOG=1 "$tmp/manager.log" || fail "it does not say that it is well"
+stop a >/dev/null
+within 2 grep -q STOPPING=1 "$tmp/manager.log" || fail "it does not say that it stops"
+ok "READY, WATCHDOG, STOPPING"
 done_all

@@ -433,6 +433,41 @@ records_change_hands(void **s)
 	assert_int_equal(statedir_give(f->state, "nosuch", &u), 0);
 }
 
+/* A line goes by way of the other process, whole and as one. */
+static void
+lines_are_passed_on(void **s)
+{
+	char text[256] = "";
+	int sp[2], p[2], err = dup(STDERR_FILENO);
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp), 0);
+	log_by(sp[0]);
+	log_warnx("one\nbitsd: two");
+	log_by(-1);
+	log_init("test", true, 0, NULL);
+	assert_int_equal(recv(sp[1], text, sizeof text, MSG_DONTWAIT), 15);
+	assert_string_equal(text, "4one bitsd: two"); /* LOG_WARNING */
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(send(sp[0], "4a\nb", 4, 0), 4);
+	assert_int_equal(send(sp[0], "\377c", 2, 0), 2); /* no priority there is */
+	dup2(p[1], STDERR_FILENO);
+	assert_true(log_pass(sp[1], 4711));
+	assert_true(log_pass(sp[1], 4711));
+	assert_false(log_pass(sp[1], 4711));
+	dup2(err, STDERR_FILENO);
+	close(p[1]);
+	n = read(p[0], text, sizeof text - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, "test: a b\ntest: c\n");
+	close(p[0]);
+	close(sp[0]);
+	close(sp[1]);
+	close(err);
+}
+
 static void
 users(void **s)
 {
@@ -458,6 +493,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(the_lock_of_the_dead, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_empty_root, setup, teardown),
 	    cmocka_unit_test_setup_teardown(records_change_hands, setup, teardown),
+	    cmocka_unit_test(lines_are_passed_on),
 	    cmocka_unit_test(users),
 	};
 
