@@ -45,11 +45,15 @@ step_clause(struct parser *p, struct step *s)
 	if (token_accept(p, "local")) {
 		if (conf_once(p, t, &s->local) == -1)
 			return -1;
+		if (token_accept(p, "any")) /* as if it were not said */
+			return 1;
 		return host_address(p, "local", s->t.peer.af, &s->t.local) == -1 ? -1 : 1;
 	}
 	if (token_accept(p, "peer")) {
 		if (conf_once(p, t, &s->peer) == -1)
 			return -1;
+		if (token_accept(p, "any"))
+			return 1;
 		return host_address(p, "peer", s->t.local.af, &s->t.peer) == -1 ? -1 : 1;
 	}
 	if (token_accept(p, "reqid")) {

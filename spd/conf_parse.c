@@ -166,8 +166,8 @@ assignment(struct parser *p)
 	token_next(p); /* = */
 	first = token_peek(p);
 	for (const char *s = n; *s != '\0'; s++)
-		if (!(isalnum((unsigned char)*s) || *s == '_') || isdigit((unsigned char)*n))
-			return conf_error(p, name, "letters, digits and _, a letter first",
+		if (!(isalnum((unsigned char)*s) || *s == '_'))
+			return conf_error(p, name, "letters, digits and _",
 			    "this is no name for a macro");
 	if (conf_reserved(n))
 		return conf_error(

@@ -199,18 +199,21 @@ load(const struct ctl *ctl, const char *verb)
 	    .macros = (const char *const *)ctl->macros, .resolve = hostname_resolve};
 	struct diags ds = {0};
 	struct conf c;
+	bool readable;
 	int rc;
 
 	conf_init(&c);
 	rc = conf_parse_file(ctl->file, &o, &c, &ds);
+	readable = rc == 0;
 	if (rc == 0 && !ctl->remove)
 		rc = ctl->parse_only ? conf_check(&c, &ds) : conf_refuse(&c, &ds);
 	diags_print(&ds, stderr);
+	/* what can be read can be shown, also when bitsd will not have it (ike, ...) */
+	if (readable && ctl->parse_only && ctl->verbose)
+		conf_print_openbsd(&c, ctl->keys, stdout);
 	if (rc < 0) {
 		rc = EXIT_WRONG;
 	} else if (ctl->parse_only) {
-		if (ctl->verbose)
-			conf_print_openbsd(&c, ctl->keys, stdout);
 		rc = EXIT_DONE;
 	} else {
 		rc = send_conf(ctl, verb, &c, -1, !ctl->remove, &ds);

