@@ -79,6 +79,23 @@ verdict(void *ctx, enum dir dir, const struct pkt *p)
 	capture_verdict(w->capture, w->gen, dir, p);
 }
 
+/*
+ * What it costs to look at ${b}, in octets.  Each capture copies them once more.  A worker that reads full bursts has no time to spare: what is
+ * captured then is missing elsewhere, and costs more.  A burst beyond all credit is looked at when there is all of it.
+ */
+static uint64_t
+price(const struct live *l, const struct burst *b)
+{
+	uint64_t octets = 0, rings = 0;
+
+	for (unsigned i = 0; b != NULL && i < b->n; i++)
+		octets += b->p[i]->len + LIVE_PACKET;
+	for (unsigned i = 0; i < LIVE_TAPS; i++)
+		rings += l->taps[i].ring != NULL;
+	octets *= rings * (b != NULL && b->n == BURST_MAX ? LIVE_BUSY : 1);
+	return octets < CREDIT_MAX ? octets : CREDIT_MAX;
+}
+
 /* May so much be looked at now? */
 static bool
 afford(struct seat *s, uint64_t cost, uint64_t ns)
@@ -99,11 +116,8 @@ void
 live_begin(struct live *l, struct walk *w, const struct burst *b, uint64_t ns)
 {
 	struct seat *s = &l->seat[w->worker];
-	uint64_t cost = 0;
 
-	for (unsigned i = 0; b != NULL && i < b->n; i++)
-		cost += b->p[i]->len + LIVE_PACKET;
-	if (!afford(s, cost, ns)) {
+	if (!afford(s, price(l, b), ns)) {
 		for (unsigned i = 0; i < LIVE_TAPS; i++)
 			if (l->taps[i].ring != NULL)
 				capring_skip(l->taps[i].ring, b->n);

@@ -11,6 +11,7 @@
 #define LIVE_SNAP 65550u    /* octets of a frame */
 #define LIVE_RATE 100000000 /* octets of frames a second; and a packet counts as LIVE_PACKET more */
 #define LIVE_PACKET 256
+#define LIVE_BUSY 4 /* so many times less when the worker reads full bursts: at most 5 % of its time (tools/bench/capture.c) */
 
 /* Who captures what. */
 struct live_tap {

@@ -147,6 +147,10 @@ path()
 	at a tracepath -n "$1" >"$tmp/tracepath" 2>&1 || fail "tracepath: $(cat "$tmp/tracepath")"
 	grep -q "Resume: pmtu $2 hops $3 " "$tmp/tracepath" || fail "not MTU $2 and $3 hops: $(cat "$tmp/tracepath")"
 	ok "tracepath says MTU $2, $3 hops"
+	case $1 in
+	*:*) ;;
+	*) ctl a -s sa -v | grep -q "largest packet $2: " || fail "-s sa -v does not say that $2 octets fit: $(ctl a -s sa -v | grep largest)" ;;
+	esac
 }
 
 echo '# nothing' >"$tmp/none.conf"
