@@ -4,14 +4,13 @@
 #include "spin.h"
 #include "workers.h"
 
-#define SECOND	   UINT64_C(1000000000)
 #define CREDIT_MAX (LIVE_RATE / 10) /* what may come at once */
 
 /* A worker's own. */
 struct seat {
 	struct live *live;
 	struct capture *capture;
-	uint64_t then;	 /* ns, of the last burst */
+	uint64_t then;	 /* ms, of the last burst */
 	uint64_t credit; /* octets that may be looked at */
 };
 
@@ -96,16 +95,16 @@ price(const struct live *l, const struct burst *b)
 	return octets < CREDIT_MAX ? octets : CREDIT_MAX;
 }
 
-/* May so much be looked at now? */
+/* May so much be looked at now, in ms? */
 static bool
-afford(struct seat *s, uint64_t cost, uint64_t ns)
+afford(struct seat *s, uint64_t cost, uint64_t now)
 {
-	uint64_t passed = ns > s->then ? ns - s->then : 0;
+	uint64_t passed = now > s->then ? now - s->then : 0;
 
-	s->credit += passed >= SECOND ? CREDIT_MAX : passed * (LIVE_RATE / 1000) / (SECOND / 1000);
+	s->credit += passed >= 1000 ? CREDIT_MAX : passed * (LIVE_RATE / 1000);
 	if (s->credit > CREDIT_MAX)
 		s->credit = CREDIT_MAX;
-	s->then = ns;
+	s->then = now;
 	if (cost > s->credit)
 		return false;
 	s->credit -= cost;
@@ -113,17 +112,17 @@ afford(struct seat *s, uint64_t cost, uint64_t ns)
 }
 
 void
-live_begin(struct live *l, struct walk *w, const struct burst *b, uint64_t ns)
+live_begin(struct live *l, struct walk *w, const struct burst *b, uint64_t (*clock)(void))
 {
 	struct seat *s = &l->seat[w->worker];
 
-	if (!afford(s, price(l, b), ns)) {
+	if (!afford(s, price(l, b), w->now)) {
 		for (unsigned i = 0; i < LIVE_TAPS; i++)
 			if (l->taps[i].ring != NULL)
 				capring_skip(l->taps[i].ring, b->n);
 		return;
 	}
-	capture_time(s->capture, ns);
+	capture_time(s->capture, clock());
 	w->capture = s->capture;
 	w->verdict = verdict;
 	w->verdict_ctx = w;

@@ -11,7 +11,7 @@
 #define LIVE_SNAP 65550u    /* octets of a frame */
 #define LIVE_RATE 100000000 /* octets of frames a second; and a packet counts as LIVE_PACKET more */
 #define LIVE_PACKET 256
-#define LIVE_BUSY 4 /* so many times less when the worker reads full bursts: at most 5 % of its time (tools/bench/capture.c) */
+#define LIVE_BUSY 8 /* so many times less when the worker reads full bursts: at most 5 % of its time (tools/bench/capture.c) */
 
 /* Who captures what. */
 struct live_tap {
@@ -27,9 +27,9 @@ struct live;
 struct live *live_new(struct live_tap taps[static LIVE_TAPS]);
 void live_free(struct live *l);
 
-/** live_begin(l, w, b, ns): the burst ${b} (NULL: none was read) is about to be walked at ${ns} since the epoch: from now on ${w} tells of its packets,
- * unless they are too many.  live_end(l, w): it is done. */
-void live_begin(struct live *l, struct walk *w, const struct burst *b, uint64_t ns);
+/** live_begin(l, w, b, clock): the burst ${b} (NULL: none was read) is about to be walked at w->now: from now on ${w} tells of its packets, unless
+ * they are too many.  ${clock}: ns since the epoch, for their stamps; asked only when they are looked at.  live_end(l, w): it is done. */
+void live_begin(struct live *l, struct walk *w, const struct burst *b, uint64_t (*clock)(void));
 void live_end(struct live *l, struct walk *w);
 
 #endif

@@ -103,7 +103,7 @@ static void
 capture_on(struct worker *w, const struct burst *b)
 {
 	if (w->live)
-		live_begin(w->live, &w->walk, b, mono_epoch_ns());
+		live_begin(w->live, &w->walk, b, mono_epoch_ns);
 }
 
 static void

@@ -35,7 +35,7 @@ static struct capring *
 ring_new(void)
 {
 	struct capring *r =
-	    mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	    mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (r == MAP_FAILED)
 		world_die("out of memory");
@@ -69,8 +69,9 @@ run(struct world *v, struct live *l, uint32_t octets, double seconds)
 			edge_mem_give(v->w.upper, frame, len);
 		start = world_ns();
 		edge_recv(v->w.upper, v->w.pool, &b, BURST_MAX);
+		v->w.now = (uint64_t)(start / 1e6); /* as the worker does */
 		if (l)
-			live_begin(l, &v->w, &b, epoch_ns());
+			live_begin(l, &v->w, &b, epoch_ns);
 		outbound_burst(&v->w, &b);
 		if (l)
 			live_end(l, &v->w);
