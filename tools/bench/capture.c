@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include "live.h"
+#include "mono.h"
 #include "world.h"
 
 enum { TURNS = 7, KINDS = 3, FRAME = 2048 };
@@ -43,15 +44,6 @@ ring_new(void)
 	return r;
 }
 
-static uint64_t
-epoch_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* ns a packet during ${seconds}; ${l} NULL: nobody captures. */
 static double
 run(struct world *v, struct live *l, uint32_t octets, double seconds)
@@ -71,7 +63,7 @@ run(struct world *v, struct live *l, uint32_t octets, double seconds)
 		edge_recv(v->w.upper, v->w.pool, &b, BURST_MAX);
 		v->w.now = (uint64_t)(start / 1e6); /* as the worker does */
 		if (l)
-			live_begin(l, &v->w, &b, epoch_ns);
+			live_begin(l, &v->w, &b, mono_epoch_ns);
 		outbound_burst(&v->w, &b);
 		if (l)
 			live_end(l, &v->w);
