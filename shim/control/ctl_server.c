@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "ctl_msg.h"
 #include "ctl_server.h"
+#include "fdpass.h"
 #include "log.h"
 
 #define READ_CHUNK   65536
@@ -92,25 +93,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 static ssize_t
 push(struct client *c)
 {
-	struct iovec iov = {.iov_base = c->out.text + c->off, .iov_len = c->out.len - c->off};
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *h;
-	ssize_t n;
+	ssize_t n =
+	    fdpass_send(c->fd, c->out.text + c->off, c->out.len - c->off, c->pass, MSG_DONTWAIT);
 
-	if (c->pass >= 0) {
-		m.msg_control = control.octets;
-		m.msg_controllen = sizeof control.octets;
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &c->pass, sizeof(int));
-	}
-	n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n >= 0 && c->pass >= 0) {
 		close(c->pass);
 		c->pass = -1;

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "fdpass.h"
 #include "warden_msg.h"
 
 /* Each op's largest argument. */
@@ -27,32 +28,10 @@ warden_msg_request(const void *buf, size_t len, struct warden_request *r)
 	return true;
 }
 
-union control {
-	struct cmsghdr align;
-	char octets[CMSG_SPACE(sizeof(int))];
-};
-
 int
 warden_msg_send(int fd, const void *msg, size_t len, int pass, int flags)
 {
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = len};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	union control control = {0};
-	struct cmsghdr *h;
-	ssize_t n;
-
-	if (pass >= 0) {
-		m.msg_control = control.octets;
-		m.msg_controllen = sizeof control.octets;
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &pass, sizeof(int));
-	}
-	while ((n = sendmsg(fd, &m, flags | MSG_NOSIGNAL)) < 0 && errno == EINTR)
-		;
-	return n < 0 ? -1 : 0;
+	return fdpass_send(fd, msg, len, pass, flags) < 0 ? -1 : 0;
 }
 
 ssize_t
@@ -60,7 +39,10 @@ warden_msg_recv(int fd, void *msg, size_t len, int *pass, int flags)
 {
 	struct iovec iov = {.iov_base = msg, .iov_len = len};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	union control control = {0};
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(sizeof(int))];
+	} control = {0};
 	struct cmsghdr *h;
 	ssize_t n;
 
