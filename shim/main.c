@@ -203,7 +203,7 @@ pulse(void *ctx)
 	return shim_pulse(d->bump.shim);
 }
 
-/* Somebody removed the control socket: it is made again. */
+/* An edge may stand still; and somebody may have removed the control socket: it is made again. */
 static void
 heal(void *ctx)
 {
@@ -211,6 +211,7 @@ heal(void *ctx)
 	char why[512];
 	int fd = ward_listen(d->ward, why, sizeof why);
 
+	bump_look(&d->bump);
 	if (fd == -2)
 		return;
 	if (fd < 0) { /* it is tried again the next time */
@@ -470,6 +471,7 @@ main(int argc, char **argv)
 	    .netns = d.o.netns,
 	    .state_dir = d.o.state_dir,
 	    .stay = d.o.stay,
+	    .lower = d.o.lower,
 	    .workers = d.o.workers,
 	    .no_offload = d.o.no_offload};
 	if (geteuid() != 0 && !d.o.check)

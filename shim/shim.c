@@ -447,6 +447,17 @@ shim_pulse(struct shim *s)
 	return stands ? s->pulse : ++s->pulse;
 }
 
+int
+shim_look(struct shim *s)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; s->state == SHIM_RUNNING && i < s->n; i++)
+		if (edge_look(s->lane[i].lower) < 0)
+			rc = -1;
+	return rc;
+}
+
 bool
 shim_inject(struct shim *s, const uint8_t *frame, uint32_t len)
 {

@@ -82,6 +82,9 @@ void shim_synchronize(struct shim *s);
 /** shim_pulse(s): wakes the workers and tells what grows when each of them has come on; always something new when nothing runs. */
 uint64_t shim_pulse(struct shim *s);
 
+/** shim_look(s): edge_look() of all edges.  -1: one has to be bound again. */
+int shim_look(struct shim *s);
+
 /** shim_inject(s, frame, len): a short frame of the control thread's own goes out by the lower edge, when RUNNING.  false: it does not. */
 bool shim_inject(struct shim *s, const uint8_t *frame, uint32_t len);
 

@@ -89,8 +89,8 @@ cmd_state_nic(const struct ctl *c, const json_t *reply)
 			    string(reply, "netns"), string(reply, "lower"));
 		else
 			printf("%-11s guarded in place, as %s\n", "way", string(reply, "lower"));
-		printf("%-11s %s\n%-11s %s\n%-11s %lld\n", "link",
-		    json_is_true(json_object_get(reply, "link")) ? "up" : "down", "mac",
+		printf("%-11s %s\n%-11s %s\n%-11s %s\n%-11s %lld\n", "edge", string(reply, "edge"),
+		    "link", json_is_true(json_object_get(reply, "link")) ? "up" : "down", "mac",
 		    string(reply, "mac"), "mtu", number(reply, "mtu"));
 	}
 	if (json_is_integer(json_object_get(reply, "confirm_ms")))

@@ -236,6 +236,18 @@ on_nic(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+bump_look(struct bump *b)
+{
+	if (shim_state(b->shim) != SHIM_RUNNING || shim_look(b->shim) == 0)
+		return;
+	log_warnx(
+	    "%s: what the kernel gives us frames by stands still: opening it again", b->opts.name);
+	shim_pause(b->shim);
+	drop_carrier(b);
+	retry_now(b);
+}
+
+void
 bump_orphaned(struct bump *b)
 {
 	if (!b->orphaned)
@@ -370,6 +382,8 @@ make_edges(struct bump *b, const struct nic_info *info)
 			edge_free(lower);
 			return -1;
 		}
+		if (b->opts.lower == LOWER_RING)
+			edge_packet_ring(lower);
 		upper->opener = lower->opener = opener;
 		if (i == 0)
 			shim_set_edges(b->shim, upper, lower);
@@ -421,10 +435,10 @@ bump_take(struct bump *b, char *why, size_t cap)
 	shim_set_mtu(b->shim, info.mtu);
 	if (watch_nic(b) < 0)
 		log_warn("cannot watch %s", b->opts.name);
-	log_info("%s: taken%s, %s as %s, MTU %u, link %s", b->opts.name,
+	log_info("%s: taken%s, %s as %s by %s, MTU %u, link %s", b->opts.name,
 	    info.resumed ? " (it was before)" : "",
 	    info.way == NIC_MOVED ? "in its own namespace" : "in place, guarded", info.lower,
-	    info.mtu, info.up ? "up" : "down");
+	    shim_lower(b->shim)->ops->name, info.mtu, info.up ? "up" : "down");
 	return 0;
 }
 

@@ -83,6 +83,9 @@ int bump_go(struct bump *b);
 int bump_attach(struct bump *b, char *why, size_t cap);
 int bump_detach(struct bump *b, char *why, size_t cap);
 
+/** bump_look(b): now and then: do the edges still bring what comes? */
+void bump_look(struct bump *b);
+
 /** bump_orphaned(b): the warden is gone: all that can be done is to stop.  Ends the event loop. */
 void bump_orphaned(struct bump *b);
 

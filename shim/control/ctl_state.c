@@ -67,6 +67,7 @@ ctl_state_stats(struct ctl_ask *a)
 static void
 add_nic(struct ctl_ask *a)
 {
+	const struct edge *e = shim_lower(a->b->shim);
 	struct nic_info i = a->b->nic;
 	char mac[18];
 
@@ -74,6 +75,8 @@ add_nic(struct ctl_ask *a)
 	    i.mac[3], i.mac[4], i.mac[5]);
 	json_object_set_new(a->reply, "way", json_string(i.way == NIC_MOVED ? "moved" : "guarded"));
 	json_object_set_new(a->reply, "lower", json_string(i.lower));
+	if (e)
+		json_object_set_new(a->reply, "edge", json_string(e->ops->name));
 	json_object_set_new(a->reply, "mac", json_string(mac));
 	json_object_set_new(a->reply, "mtu", number(i.mtu));
 	json_object_set_new(a->reply, "link", json_boolean(i.up));

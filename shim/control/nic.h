@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "addr.h"
+#include "edge.h"
 
 enum nic_way {
 	NIC_MOVED,   /* in its private namespace */
@@ -29,6 +30,7 @@ struct nic_opts {
 	const char *state_dir; /* what is saved goes to nic_state_file() there */
 	bool stay;	       /* do not try to move it (test of the second way) */
 	bool no_offload;       /* the edges leave neither checksums nor segments to others */
+	enum edge_lower lower; /* how the NIC is read and written */
 	unsigned workers;      /* queues the TAP is made with; 0: one */
 	bool hold;	       /* policy is in force: a take that fails leaves the NIC closed and undoes nothing */
 };

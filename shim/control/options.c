@@ -70,7 +70,9 @@ static const char help[] =
     "      --state-dir DIR      what must outlive a restart (default /var/lib/bits)\n"
     "      --nic-netns NAME     namespace the NIC is moved to (default bits-<NIC>)\n"
     "      --crypto WHICH       auto, openssl or ipsec-mb (default auto)\n"
-    "      --lower WHICH        auto or packet: how the NIC is read and written (default auto)\n"
+    "      --lower WHICH        auto, packet or ring: how the NIC is read and written (default "
+    "auto, "
+    "which is packet)\n"
     "      --workers N          threads that move packets, at most one for each processor (default "
     "1)\n"
     "      --no-offload         one frame, one packet: no super-frames, no checksums left to "
@@ -137,6 +139,19 @@ workers(const char *arg)
 	return (unsigned)most;
 }
 
+static enum edge_lower
+lower(const char *arg)
+{
+	if (!strcmp(arg, "auto") || !strcmp(arg, "packet"))
+		return LOWER_PACKET;
+	if (!strcmp(arg, "ring"))
+		return LOWER_RING;
+	if (!strcmp(arg, "xdp"))
+		refuse("--lower: this build reads and writes the NIC by AF_PACKET sockets only "
+		       "(packet, ring)");
+	usage("--lower takes auto, packet, ring or xdp, not ", arg);
+}
+
 static void
 long_option(struct options *o, int c, const char *arg)
 {
@@ -158,11 +173,7 @@ long_option(struct options *o, int c, const char *arg)
 		o->crypto = arg;
 		break;
 	case OPT_LOWER:
-		if (!strcmp(arg, "ring") || !strcmp(arg, "xdp"))
-			refuse("--lower: this build reads and writes the NIC by AF_PACKET sockets "
-			       "only (packet)");
-		if (strcmp(arg, "auto") && strcmp(arg, "packet"))
-			usage("--lower takes auto, packet, ring or xdp, not ", arg);
+		o->lower = lower(arg);
 		break;
 	case OPT_WORKERS:
 		if (strspn(arg, "0123456789") != strlen(arg) || strtoul(arg, NULL, 10) < 1)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include "edge.h"
 
 struct options {
 	const char *nic;
@@ -20,6 +21,7 @@ struct options {
 	const char *user;  /* --user; NULL: the default */
 	const char *run_dir, *state_dir, *netns, *socket;
 	const char *crypto; /* "auto", "openssl", "ipsec-mb" */
+	enum edge_lower lower;
 	unsigned workers;
 	bool no_offload;
 	bool stay;   /* --guard-in-place */

@@ -4,7 +4,7 @@
  *
  * Life: *_new() -> bind -> restart -> (receive and send bursts) -> pause -> unbind -> free.  bind and unbind are the only places
  * that open and close a descriptor.  receive and send run on one worker; the others on the control thread while
- * the worker is paused, but for caps, which anyone may call.
+ * the worker is paused, but for look, and caps, which anyone may call.
  */
 #ifndef BITS_EDGE_H
 #define BITS_EDGE_H
@@ -38,6 +38,7 @@ enum edge_fd {
 	EDGE_FD_RECV_REST,
 	EDGE_FD_RECV_ALL,
 	EDGE_FD_TAP_QUEUE,  /* the same as EDGE_FD_TAP, of a TAP made for several queues: one more of them */
+	EDGE_FD_RECV_RING,
 	EDGE_FD_MAX
 };
 
@@ -47,7 +48,7 @@ struct edge_opener {
 };
 
 struct edge_ops {
-	const char *name;                                /* "tap", "packet", "pcap", "mem" */
+	const char *name;                                /* "tap", "packet", "ring", "pcap", "mem" */
 	int (*bind)(struct edge *e);                     /* 0, or -1 and errno; logs what failed */
 	void (*unbind)(struct edge *e);                  /* on return nobody holds the device */
 	int (*restart)(struct edge *e);                  /* begin to pass packets */
@@ -61,6 +62,9 @@ struct edge_ops {
 	int (*fds)(const struct edge *e, int *fd, int max); /* descriptors to wait for (EPOLLIN); count, 0: none (pcap, mem) */
 	void (*caps)(const struct edge *e, struct edge_caps *c);
 	void (*free)(struct edge *e);
+	/* May be NULL.  Now and then, and when something happened to the device: what the edge keeps in mind of it is looked at again.
+	 * -1: it is not gone, but nothing comes any more until it is bound again. */
+	int (*look)(struct edge *e);
 };
 
 struct edge {
@@ -78,6 +82,7 @@ static inline int edge_restart(struct edge *e) { return e->ops->restart(e); }
 static inline void edge_pause(struct edge *e) { e->ops->pause(e); }
 static inline int edge_fds(const struct edge *e, int *fd, int max) { return e->ops->fds(e, fd, max); }
 static inline void edge_caps(const struct edge *e, struct edge_caps *c) { e->ops->caps(e, c); }
+static inline int edge_look(struct edge *e) { return e->running && e->ops->look ? e->ops->look(e) : 0; }
 static inline void edge_free(struct edge *e) { if (e) e->ops->free(e); }
 
 /** edge_refuse(b, d): every packet of ${b} that was still to go gets ${d}; 0, the number sent. */
@@ -119,6 +124,12 @@ edge_send(struct edge *e, struct burst *b)
 	return b->n ? e->ops->send_burst(e, b) : 0;
 }
 
+/* How the wire is read and written (--lower). */
+enum edge_lower {
+	LOWER_PACKET, /* lower_packet.c, by messages */
+	LOWER_RING,   /* the same, reading from a ring */
+};
+
 /*
  * The back ends.  Each *_new() returns NULL and errno, and opens nothing.
  */
@@ -153,6 +164,8 @@ void edge_tap_destroy(struct edge *e);
  * before that hook, so one takes all; otherwise there is a socket for each of IPv4, IPv6 and the rest, which costs less.
  */
 struct edge *edge_packet_new(const char *name, int netns_fd, bool guarded, bool offload);
+/** edge_packet_ring(e): frames come in by a ring (rxring.h), of one socket for all; before the first bind.  edge_look() notices when it stands still. */
+void edge_packet_ring(struct edge *e);
 /** edge_packet_fd(name, netns_fd, what): what a packet edge opens.  Descriptor, or -1 and errno. */
 int edge_packet_fd(const char *name, int netns_fd, enum edge_fd what);
 /** edge_packet_share(e, first): ${e} is one of several edges of one NIC, which share what comes in by fanout.h: ${first}, which is bound before

@@ -1,6 +1,6 @@
 /*
  * The lower edge: AF_PACKET sockets on the real NIC.  pksock.c says which socket sees what; packet_recv.c takes frames in; here
- * is the edge's life and the way out.  What rings and AF_XDP would cost in its stead: tools/bench/wire.c, and README has the figures.
+ * is the edge's life and the way out.  What each way costs: tools/bench/wire.c, and README has the figures.
  */
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -94,6 +94,8 @@ edge_packet_fd(const char *name, int netns_fd, enum edge_fd what)
 		return pksock_receive(netns_fd, index, PKSOCK_REST);
 	case EDGE_FD_RECV_ALL:
 		return pksock_receive(netns_fd, index, PKSOCK_ALL);
+	case EDGE_FD_RECV_RING:
+		return pksock_ring(netns_fd, index);
 	default:
 		errno = EINVAL;
 		return -1;
@@ -278,6 +280,12 @@ packet_caps(const struct edge *e, struct edge_caps *c)
 	c->lost = packet_recv_lost(k->in);
 }
 
+static int
+packet_look(struct edge *e)
+{
+	return packet_recv_look(((struct edge_packet *)e)->in);
+}
+
 static void
 packet_free(struct edge *e)
 {
@@ -299,7 +307,29 @@ static const struct edge_ops packet_ops = {
     .fds = packet_fds,
     .caps = packet_caps,
     .free = packet_free,
+    .look = packet_look,
 };
+
+static const struct edge_ops ring_ops = {
+    .name = "ring",
+    .bind = packet_bind,
+    .unbind = packet_unbind,
+    .restart = packet_restart,
+    .pause = packet_pause,
+    .recv_burst = packet_take,
+    .send_burst = packet_send,
+    .fds = packet_fds,
+    .caps = packet_caps,
+    .free = packet_free,
+    .look = packet_look,
+};
+
+void
+edge_packet_ring(struct edge *e)
+{
+	e->ops = &ring_ops;
+	packet_recv_ring(((struct edge_packet *)e)->in);
+}
 
 void
 edge_packet_share(struct edge *e, struct edge *first)

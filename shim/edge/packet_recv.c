@@ -7,6 +7,7 @@
 #include "fanout.h"
 #include "log.h"
 #include "packet_recv.h"
+#include "rxring.h"
 #include "segment.h"
 #include "vnet.h"
 
@@ -23,11 +24,15 @@ struct tag {
 
 struct packet_recv {
 	int fd[SOCKETS], nfd;
-	const struct packet_recv *first; /* of those that share; NULL: it is alone */
-	int group[SOCKETS];		 /* FANOUT_NONE: this one gets all */
-	unsigned at, calls;		 /* socket that gave frames last */
-	unsigned guess;			 /* slots worth making ready: at rest frames come by ones */
-	bool down;			 /* the NIC is or may be down, so it may be gone as well */
+	bool by_ring; /* one socket, with a ring */
+	struct rxring ring;
+	uint64_t taken;			    /* frames out of it; atomic */
+	uint64_t looked_taken, looked_lost; /* at the last look */
+	const struct packet_recv *first;    /* of those that share; NULL: it is alone */
+	int group[SOCKETS];		    /* FANOUT_NONE: this one gets all */
+	unsigned at, calls;		    /* socket that gave frames last */
+	unsigned guess; /* slots worth making ready: at rest frames come by ones */
+	bool down;	/* the NIC is or may be down, so it may be gone as well */
 	bool gone;
 	uint64_t lost; /* atomic */
 
@@ -68,6 +73,12 @@ packet_recv_free(struct packet_recv *r)
 }
 
 void
+packet_recv_ring(struct packet_recv *r)
+{
+	r->by_ring = true;
+}
+
+void
 packet_recv_share(struct packet_recv *r, const struct packet_recv *first)
 {
 	r->first = first;
@@ -94,14 +105,15 @@ packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all)
 {
 	static const enum edge_fd kind[SOCKETS] = {
 	    EDGE_FD_RECV_IP4, EDGE_FD_RECV_IP6, EDGE_FD_RECV_REST};
-	int n = all ? 1 : SOCKETS;
+	enum edge_fd one = r->by_ring ? EDGE_FD_RECV_RING : EDGE_FD_RECV_ALL;
+	int n = all || r->by_ring ? 1 : SOCKETS;
 
 	r->gone = false;
 	r->at = 0;
 	r->guess = GUESS;
 	r->down = true; /* until the first frame */
 	for (r->nfd = 0; r->nfd < n; r->nfd++) {
-		r->fd[r->nfd] = o->open(o->ctx, all ? EDGE_FD_RECV_ALL : kind[r->nfd]);
+		r->fd[r->nfd] = o->open(o->ctx, n == 1 ? one : kind[r->nfd]);
 		if (r->fd[r->nfd] == -1)
 			return -1;
 		if (share(r, r->nfd) == -1) {
@@ -110,14 +122,30 @@ packet_recv_open(struct packet_recv *r, const struct edge_opener *o, bool all)
 			return 0;
 		}
 	}
-	return 0;
+	return r->by_ring ? rxring_map(&r->ring, r->fd[0]) : 0;
 }
 
 void
 packet_recv_close(struct packet_recv *r)
 {
+	rxring_unmap(&r->ring);
 	while (r->nfd > 0)
 		close(r->fd[--r->nfd]);
+}
+
+/* What is queued goes with its slot, or the next one would take it for its own. */
+static void
+drain_ring(struct packet_recv *r)
+{
+	struct rxring_frame f;
+	uint8_t octet;
+
+	for (int n = 0; n < DRAIN_MAX && rxring_peek(&r->ring, &f); n++) {
+		if (f.queued && recv(r->fd[0], &octet, 1, MSG_DONTWAIT | MSG_TRUNC) == -1 &&
+		    errno == ENETDOWN)
+			continue; /* that is all it says, once */
+		rxring_next(&r->ring);
+	}
 }
 
 void
@@ -125,6 +153,10 @@ packet_recv_drain(struct packet_recv *r)
 {
 	uint8_t octet;
 
+	if (r->ring.map) {
+		drain_ring(r);
+		return;
+	}
 	for (int i = 0; i < r->nfd; i++)
 		for (int n = 0; n < DRAIN_MAX; n++)
 			if (recv(r->fd[i], &octet, 1, MSG_DONTWAIT | MSG_TRUNC) == -1 &&
@@ -154,6 +186,21 @@ packet_recv_lost(struct packet_recv *r)
 			__atomic_fetch_add(&r->lost, s.tp_drops, __ATOMIC_RELAXED);
 	}
 	return __atomic_load_n(&r->lost, __ATOMIC_RELAXED);
+}
+
+int
+packet_recv_look(struct packet_recv *r)
+{
+	uint64_t taken = __atomic_load_n(&r->taken, __ATOMIC_RELAXED), lost = packet_recv_lost(r);
+	bool stands;
+
+	if (!r->ring.map)
+		return 0;
+	/* frames are thrown away while there is room for them */
+	stands = lost > r->looked_lost && taken == r->looked_taken && rxring_empty(&r->ring);
+	r->looked_taken = taken;
+	r->looked_lost = lost;
+	return stands ? -1 : 0;
 }
 
 /* The tag the kernel took out of message ${i}. */
@@ -295,8 +342,72 @@ from_socket(struct packet_recv *r, int fd, struct pktpool *pool, struct burst *b
 	while (left && take(r, fd, pool, b, left < r->guess ? left : r->guess));
 }
 
-int
-packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
+/* What the socket has to say besides frames; else it would stay readable. */
+static void
+hear(struct packet_recv *r)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(r->fd[0], SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error)
+		r->down = true;
+}
+
+/* The frame whose turn it is, out of its slot. */
+static void
+from_slot(const struct rxring_frame *f, struct pkt *p)
+{
+	const struct tag tag = {f->tpid, f->tci};
+
+	p->link = LINK_ETHER;
+	if (f->cut || f->vnet == NULL || f->len > p->size - p->off - PKT_TAILROOM) {
+		p->drop = DROP_NO_ROOM;
+		return;
+	}
+	memcpy(pkt_data(p), f->data, f->len);
+	p->len = f->len;
+	vnet_read(f->vnet, &p->todo);
+	put_tag(p, tag);
+	if (p->todo.gso && p->drop == DROP_NONE)
+		p->drop = segment_count(p);
+}
+
+/* The one that did not fit into its slot, out of the socket's queue; the pool has a packet for it.  false: it is not there. */
+static bool
+from_queue(struct packet_recv *r, struct pktpool *pool, struct burst *b)
+{
+	unsigned had = b->n;
+
+	for (int i = 0; i < 2 && b->n == had; i++) /* what the socket has to say comes first */
+		(void)take(r, r->fd[0], pool, b, 1);
+	return b->n > had;
+}
+
+/* A burst from the ring. */
+static void
+from_ring(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	struct rxring_frame f;
+	struct pkt *p;
+
+	while (b->n < max && pktpool_left(pool) && rxring_peek(&r->ring, &f)) {
+		if ((!f.queued || !from_queue(r, pool, b)) && (p = pkt_new(pool)) != NULL) {
+			from_slot(&f, p);
+			b->p[b->n++] = p;
+		}
+		rxring_next(&r->ring);
+	}
+	if (b->n == 0) {
+		hear(r);
+		return;
+	}
+	r->down = false;
+	__atomic_store_n(&r->taken, r->taken + b->n, __ATOMIC_RELAXED);
+}
+
+/* A burst from the sockets. */
+static void
+from_sockets(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
 {
 	/* What gave frames last has some now, and to ask the others costs a system call each.  What they hold wakes the caller again. */
 	bool all = ++r->calls % ROUND == 0;
@@ -312,6 +423,15 @@ packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, 
 		if (!all)
 			break;
 	}
+}
+
+int
+packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, unsigned max)
+{
+	if (r->ring.map)
+		from_ring(r, pool, b, max);
+	else
+		from_sockets(r, pool, b, max);
 	if (r->down && b->n == 0)
 		r->gone = r->gone || check_gone(r);
 	if (r->gone && b->n == 0) {

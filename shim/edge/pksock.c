@@ -3,11 +3,13 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "nssock.h"
 #include "pksock.h"
+#include "rxring.h"
 #include "tapflags.h"
 
 #define RECV_BUFFER (8 << 20)
@@ -75,7 +77,7 @@ take_multicast(int fd, int ifindex)
 }
 
 static int
-set_receive(int fd, int ifindex, enum pksock_take take)
+set_receive(int fd, int ifindex, enum pksock_take take, bool ring)
 {
 	static const uint16_t protocol[] = {
 	    [PKSOCK_IP4] = ETH_P_IP,
@@ -94,6 +96,8 @@ set_receive(int fd, int ifindex, enum pksock_take take)
 		return -1;
 	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECV_BUFFER) == -1)
 		(void)set(fd, SOL_SOCKET, SO_RCVBUF, RECV_BUFFER);
+	if (ring && rxring_set(fd) == -1)
+		return -1;
 	/* last: only now frames come in, and each meets the filter */
 	return bind_to(fd, ifindex, protocol[take]);
 }
@@ -132,7 +136,17 @@ pksock_receive(int netns, int ifindex, enum pksock_take take)
 {
 	int fd = make(netns);
 
-	if (fd != -1 && set_receive(fd, ifindex, take) == -1)
+	if (fd != -1 && set_receive(fd, ifindex, take, false) == -1)
+		return close_failed(fd);
+	return fd;
+}
+
+int
+pksock_ring(int netns, int ifindex)
+{
+	int fd = make(netns);
+
+	if (fd != -1 && set_receive(fd, ifindex, PKSOCK_ALL, true) == -1)
 		return close_failed(fd);
 	return fd;
 }

@@ -16,6 +16,7 @@
 #include "edge.h"
 #include "frame.h"
 #include "netlab.h"
+#include "rxring.h"
 #include "segment.h"
 
 #define VNET_SIZE 10u /* PACKET_VNET_HDR */
@@ -24,7 +25,7 @@
 static struct edge *e;
 static struct pktpool *pool;
 static int peer;
-static bool guarded, offload;
+static bool guarded, offload, ring;
 
 static const uint8_t all_hosts[6] = {0x01, 0, 0x5e, 0, 0, 0x77},
 		     everyone[6] = {255, 255, 255, 255, 255, 255}, stranger[6] = {2, 9, 9, 9, 9, 9};
@@ -56,13 +57,15 @@ make_wire(uint32_t frame)
 		return -1;
 	peer = raw("w1", false);
 	e = edge_packet_new("w0", -1, guarded, offload);
+	if (e && ring)
+		edge_packet_ring(e);
 	return e && pool && edge_bind(e) == 0 && edge_restart(e) == 0 ? 0 : -1;
 }
 
 static int
 setup(void **state)
 {
-	guarded = offload = false;
+	guarded = offload = ring = false;
 	return make_wire(1518);
 }
 
@@ -70,15 +73,23 @@ static int
 setup_guarded(void **state)
 {
 	guarded = true;
-	offload = false;
+	offload = ring = false;
 	return make_wire(1518);
 }
 
 static int
 setup_offload(void **state)
 {
-	guarded = false;
+	guarded = ring = false;
 	offload = true;
+	return make_wire(1518);
+}
+
+static int
+setup_ring(void **state)
+{
+	guarded = offload = false;
+	ring = true;
 	return make_wire(1518);
 }
 
@@ -683,6 +694,32 @@ test_lost(void **state)
 	assert_int_equal(got + c.lost, sent); /* asking again does not count twice */
 }
 
+/* Once around the ring, in order, and what is longer than a slot in its place. */
+static void
+test_around(void **state)
+{
+	struct pktpool *big = pktpool_new(4, 9018);
+	static uint8_t f[9100];
+	struct burst b;
+
+	assert_int_equal(lab("ip link set w0 mtu 9000 && ip link set w1 mtu 9000"), 0);
+	for (uint32_t i = 0; i < RXRING_SLOTS + 200; i++) {
+		uint32_t len = i % 100 == 99 ? 9000 : 46 + i % 1000;
+
+		make(f, frame_mac_host, 0, 0, ETYPE_IP4, len);
+		f[14] = (uint8_t)i;
+		peer_sends(f, 14 + len);
+		for (int wait = 0; wait < 100 && edge_recv(e, big, &b, 4) == 0; wait++)
+			usleep(1000);
+		assert_int_equal(b.n, 1);
+		assert_int_equal(b.p[0]->drop, DROP_NONE);
+		assert_int_equal(b.p[0]->len, 14 + len);
+		assert_memory_equal(pkt_data(b.p[0]), f, 14 + len);
+		pkt_free(big, b.p[0]);
+	}
+	pktpool_free(big);
+}
+
 /* NIC in another namespace; and names that are none. */
 static void
 test_namespace(void **state)
@@ -719,6 +756,7 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define O(f) cmocka_unit_test_setup_teardown(f, setup_offload, teardown)
+#define R(f) cmocka_unit_test_setup_teardown(f, setup_ring, teardown)
 #define G(f) cmocka_unit_test_setup_teardown(f, setup_guarded, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(test_kinds),
@@ -742,6 +780,18 @@ main(void)
 	    G(test_gone),
 	    T(test_lost),
 	    T(test_namespace),
+	    R(test_kinds),
+	    R(test_priority_tag_guarded),
+	    R(test_not_ours),
+	    R(test_guarded),
+	    R(test_pool_and_restart),
+	    R(test_jumbo),
+	    R(test_super_frames),
+	    R(test_partial_checksum),
+	    R(test_around),
+	    R(test_down_and_up),
+	    R(test_gone),
+	    R(test_lost),
 	};
 	int status = lab_enter();
 
