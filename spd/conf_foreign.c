@@ -121,7 +121,7 @@ secret(struct parser *p, FILE *out)
 	const struct token *t;
 
 	if (token_accept(p, "file")) {
-		if ((t = token_word(p, "the path of a key file")) == NULL)
+		if (token_word(p, "the path of a key file") == NULL)
 			return -1;
 		fputs(" file ...", out);
 		return 0;

@@ -154,7 +154,7 @@ lex_string(struct parser *p, struct source *s, int quote)
 		if (c == '\\' && s->pos + 1 < s->len &&
 		    (s->text[s->pos + 1] == quote || s->text[s->pos + 1] == '\\')) {
 			step(s);
-			c = s->text[s->pos];
+			c = (unsigned char)s->text[s->pos];
 		}
 		if (text_add(p, (char)c) == -1)
 			return -1;

@@ -384,9 +384,8 @@ static void
 settle(struct import *im, size_t from)
 {
 	struct diags ds = {0};
-	int rc;
 
-	while ((rc = conf_check(im->p.c, &ds)) == -1) {
+	while (conf_check(im->p.c, &ds) == -1) {
 		size_t gone = drop_blamed(im->p.c, &ds, from);
 
 		for (size_t i = 0; i < ds.n; i++)

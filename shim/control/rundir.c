@@ -318,7 +318,6 @@ rundir_empty(const char *dir, char *why, size_t cap)
 {
 	char path[200];
 	struct stat st;
-	struct dirent *e;
 	DIR *d = NULL;
 	int fd, n = 0;
 
@@ -334,7 +333,7 @@ rundir_empty(const char *dir, char *why, size_t cap)
 		snprintf(why, cap, "directory %s is not ours alone", path);
 		goto err;
 	}
-	while (n <= 2 && (e = readdir(d)) != NULL)
+	while (n <= 2 && readdir(d) != NULL)
 		n++;
 	closedir(d);
 	if (n > 2) {

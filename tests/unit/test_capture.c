@@ -1,4 +1,5 @@
 /* links: bits_walk bits_base bits_spd bits_sadb */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,6 +58,60 @@ test_ring(void **state)
 		got++;
 	}
 	assert_int_equal(got, put);
+	free(r);
+}
+
+#define RECORDS 60000u
+
+static void *
+write_all(void *arg)
+{
+	static uint8_t octets[3000];
+	struct capring *r = arg;
+	uint64_t head = 0;
+
+	for (unsigned i = 0; i < RECORDS; i++) {
+		uint32_t len = i * 37 % sizeof octets;
+		struct capture_rec rec = record(i, len);
+
+		memset(octets, (int)(i & 0xff), len);
+		(void)capring_put(r, &head, &rec, octets);
+	}
+	return NULL;
+}
+
+/* Both ends at the same time: what comes out is whole and in order, and what does not was counted. */
+static void
+test_two_ends(void **state)
+{
+	static uint8_t octets[3000];
+	struct capring *r = ring();
+	struct capture_rec rec;
+	uint64_t got = 0, next = 0;
+	bool done = false;
+	pthread_t t;
+
+	assert_int_equal(pthread_create(&t, NULL, write_all, r), 0);
+	for (;;) {
+		int n = capring_get(r, &rec, octets, sizeof octets);
+
+		assert_int_not_equal(n, -1);
+		if (n == 0 && done)
+			break;
+		if (n == 0) {
+			done = pthread_tryjoin_np(t, NULL) == 0;
+			continue;
+		}
+		assert_true(rec.number >= next);
+		next = rec.number + 1;
+		assert_int_equal(rec.caplen, rec.number * 37 % sizeof octets);
+		for (uint32_t i = 0; i < rec.caplen; i++)
+			if (octets[i] != (rec.number & 0xff))
+				fail_msg("packet %ju differs at %u", (uintmax_t)rec.number, i);
+		got++;
+	}
+	assert_true(got > 0);
+	assert_int_equal(got + capring_lost(r), RECORDS);
 	free(r);
 }
 
@@ -224,6 +279,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ring),
+	    cmocka_unit_test(test_two_ends),
 	    cmocka_unit_test(test_damaged),
 	    cmocka_unit_test(test_points),
 	    cmocka_unit_test(test_budget),

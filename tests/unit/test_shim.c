@@ -577,7 +577,7 @@ test_pulse_of_several(void **state)
 	give(l->upper[1], 1);
 	for (int i = 0; i < 500 && !__atomic_load_n(&standing, __ATOMIC_ACQUIRE); i++)
 		usleep(10000);
-	assert_int_equal(standing, 1);
+	assert_int_equal(__atomic_load_n(&standing, __ATOMIC_ACQUIRE), 1);
 	for (int i = 0; i < 20; i++, usleep(10000))
 		then = shim_pulse(s); /* how far it had come on before counts once */
 	for (int i = 0; i < 5; i++) {
