@@ -6,9 +6,8 @@
 #include "log.h"
 #include "nssock.h"
 
-/* Goes to ${netns}; a descriptor of where the thread was, or -1 and errno. */
-static int
-enter(int netns)
+int
+nssock_enter(int netns)
 {
 	int back, saved;
 
@@ -23,9 +22,8 @@ enter(int netns)
 	return back;
 }
 
-/* Comes back; errno stays. */
-static void
-leave(int back)
+void
+nssock_leave(int back)
 {
 	int saved = errno;
 
@@ -42,10 +40,10 @@ nssock_socket(int netns, int domain, int type, int protocol)
 
 	if (netns == -1)
 		return socket(domain, type, protocol);
-	if ((back = enter(netns)) == -1)
+	if ((back = nssock_enter(netns)) == -1)
 		return -1;
 	fd = socket(domain, type, protocol);
-	leave(back);
+	nssock_leave(back);
 	return fd;
 }
 
@@ -56,9 +54,9 @@ nssock_open(int netns, const char *path, int flags)
 
 	if (netns == -1)
 		return open(path, flags);
-	if ((back = enter(netns)) == -1)
+	if ((back = nssock_enter(netns)) == -1)
 		return -1;
 	fd = open(path, flags);
-	leave(back);
+	nssock_leave(back);
 	return fd;
 }

@@ -216,6 +216,7 @@ on_nic(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	b->seen = (uint32_t)seen;
+	bump_look(b);
 	if (b->seen & 1u << NIC_LINK)
 		follow_link(b);
 	if (b->seen & 1u << NIC_MTU)
@@ -240,8 +241,7 @@ bump_look(struct bump *b)
 {
 	if (shim_state(b->shim) != SHIM_RUNNING || shim_look(b->shim) == 0)
 		return;
-	log_warnx(
-	    "%s: what the kernel gives us frames by stands still: opening it again", b->opts.name);
+	log_warnx("%s: its edge has to be opened again: nothing passes until it is", b->opts.name);
 	shim_pause(b->shim);
 	drop_carrier(b);
 	retry_now(b);
@@ -364,6 +364,19 @@ bump_keep_windows(struct bump *b, struct windows *w)
 	return 0;
 }
 
+static struct edge *
+new_lower(const struct bump *b, const struct nic_info *info)
+{
+	struct edge *e;
+
+	if (b->opts.lower == LOWER_XDP)
+		return edge_xdp_new(info->lower, -1);
+	e = edge_packet_new(info->lower, -1, info->way == NIC_GUARDED, !b->opts.no_offload);
+	if (e && b->opts.lower == LOWER_RING)
+		edge_packet_ring(e);
+	return e;
+}
+
 /* Two for each worker, into the shim. */
 static int
 make_edges(struct bump *b, const struct nic_info *info)
@@ -375,15 +388,12 @@ make_edges(struct bump *b, const struct nic_info *info)
 		struct edge *upper, *lower;
 
 		upper = edge_tap_new(b->opts.name, -1, !b->opts.no_offload);
-		lower =
-		    edge_packet_new(info->lower, -1, info->way == NIC_GUARDED, !b->opts.no_offload);
+		lower = new_lower(b, info);
 		if (!upper || !lower) {
 			edge_free(upper);
 			edge_free(lower);
 			return -1;
 		}
-		if (b->opts.lower == LOWER_RING)
-			edge_packet_ring(lower);
 		upper->opener = lower->opener = opener;
 		if (i == 0)
 			shim_set_edges(b->shim, upper, lower);

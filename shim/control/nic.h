@@ -58,6 +58,10 @@ void nic_aside_load(void);
  */
 int nic_check(const struct nic_opts *o, char *why, size_t cap);
 
+/** nic_xdp_check(netns, name, mtu, why, cap): can AF_XDP do with the NIC ${name} of that MTU as it is in ${netns} (-1: the caller's)?  0, or -1 with
+ * EOPNOTSUPP and a sentence: it has several queues, takes VLAN tags off, or its MTU is too large. */
+int nic_xdp_check(int netns, const char *name, unsigned mtu, char *why, size_t cap);
+
 /** nic_state_file(o, buf, cap): where the state of this NIC of the calling thread's namespace is saved.  0, or -1: the name is too long, or there
  * is no /proc. */
 int nic_state_file(const struct nic_opts *o, char *buf, size_t cap);

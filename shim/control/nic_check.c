@@ -194,6 +194,8 @@ nic_check(const struct nic_opts *o, char *why, size_t cap)
 	if (nic_link_get(n.host, o->name, &l) == 0) {
 		if ((r = check_link(n.host, &l, why, cap)) == 0)
 			r = check_tun(n.name, why, cap);
+		if (r == 0 && o->lower == LOWER_XDP)
+			r = nic_xdp_check(-1, n.name, l.mtu, why, cap);
 	} else if (alternative(n.host, o->name, &l)) {
 		nic_why(why, cap, "%s: another name of %s: say %s", o->name, l.name, l.name);
 	} else {

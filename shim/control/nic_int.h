@@ -9,6 +9,7 @@
  *   nic_link.c     link messages
  *   nic_guard.c    nftables netdev hooks for a NIC that cannot move
  *   nic_aside.c    keeps the stack of the NIC's own namespace from what only our sockets want
+ *   nic_xdp.c      can AF_XDP do with it?
  *   nic_save.c     the state file
  *   nic_event.c    what netlink tells
  *

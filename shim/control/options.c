@@ -70,9 +70,9 @@ static const char help[] =
     "      --state-dir DIR      what must outlive a restart (default /var/lib/bits)\n"
     "      --nic-netns NAME     namespace the NIC is moved to (default bits-<NIC>)\n"
     "      --crypto WHICH       auto, openssl or ipsec-mb (default auto)\n"
-    "      --lower WHICH        auto, packet or ring: how the NIC is read and written (default "
-    "auto, "
-    "which is packet)\n"
+    "      --lower WHICH        auto, packet, ring or xdp: how the NIC is read and written "
+    "(default "
+    "auto, which is packet)\n"
     "      --workers N          threads that move packets, at most one for each processor (default "
     "1)\n"
     "      --no-offload         one frame, one packet: no super-frames, no checksums left to "
@@ -147,8 +147,7 @@ lower(const char *arg)
 	if (!strcmp(arg, "ring"))
 		return LOWER_RING;
 	if (!strcmp(arg, "xdp"))
-		refuse("--lower: this build reads and writes the NIC by AF_PACKET sockets only "
-		       "(packet, ring)");
+		return LOWER_XDP;
 	usage("--lower takes auto, packet, ring or xdp, not ", arg);
 }
 
@@ -274,6 +273,9 @@ options_parse(struct options *o, int argc, char **argv)
 		usage("-i NIC is missing", NULL);
 	if (!*o->nic || strlen(o->nic) > 15 || strchr(o->nic, '/'))
 		usage("not a NIC's name: ", o->nic);
+	if (o->lower == LOWER_XDP && o->workers > 1)
+		refuse("--lower xdp moves packets with one worker: leave --workers out, or say "
+		       "--lower packet or ring");
 	o->run_dir = options_absolute(o->run_dir);
 	o->state_dir = options_absolute(o->state_dir);
 	o->socket = options_absolute(o->socket);

@@ -1,6 +1,7 @@
 #include "sysfilter.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -71,28 +72,32 @@ static const char *const hostile[] = {"execve", "execveat",
 #if !SANITIZED
     "ptrace", "process_vm_readv",
 #endif
-    "process_vm_writev", "bpf", "perf_event_open", "userfaultfd", "init_module", "finit_module",
+    "process_vm_writev", "perf_event_open", "userfaultfd", "init_module", "finit_module",
     "delete_module", "kexec_load", "kexec_file_load", "io_uring_setup", "add_key", "keyctl",
     "request_key", "pivot_root", "chroot", "open_by_handle_at", "swapon", "swapoff", "reboot",
     "acct", "iopl", "ioperm", "modify_ldt", "setuid", "setgid", "setresuid", "setresgid", NULL};
 
 /* The process without privileges leaves its namespaces, its user and itself to nobody. */
-static const char *const hostile_in_ward[] = {"setns", "unshare", "mount", "umount2", "capset",
+static const char *const hostile_in_ward[] = {"bpf", "setns", "unshare", "mount", "umount2",
+    "capset",
 #if !SANITIZED
     "fork", "kill",
 #endif
     "vfork", "link", "linkat", "symlink", "symlinkat", "chown", "lchown", "fchown", "fchownat",
     "chmod", "fchmod", "fchmodat", NULL};
 
+/* The warden loads no program when it runs; with AF_XDP it hangs up the one that it has, and says which socket is its. */
+static const char *const hostile_in_warden[] = {"bpf", NULL};
+
 /* A worker opens and makes nothing. */
 static const char *const hostile_in_worker[] = {
 #if !SANITIZED
     "open", "openat", "fork", "clone", "kill", "ioctl",
 #endif
-    "openat2", "vfork", "clone3", "socket", "socketpair", "connect", "bind", "listen", "accept",
-    "accept4", "setns", "unshare", "mount", "umount2", "unlink", "unlinkat", "rename", "renameat",
-    "renameat2", "mkdir", "mkdirat", "chmod", "fchmod", "fchmodat", "link", "linkat", "symlink",
-    "symlinkat", "capset", NULL};
+    "bpf", "openat2", "vfork", "clone3", "socket", "socketpair", "connect", "bind", "listen",
+    "accept", "accept4", "setns", "unshare", "mount", "umount2", "unlink", "unlinkat", "rename",
+    "renameat", "renameat2", "mkdir", "mkdirat", "chmod", "fchmod", "fchmodat", "link", "linkat",
+    "symlink", "symlinkat", "capset", NULL};
 
 /* One list into ${f}.  Number of rules, or -1 and errno. */
 static int
@@ -182,6 +187,21 @@ add_warden(scmp_filter_ctx f)
 	return add_prctl(f);
 }
 
+static bool xdp; /* the warden's, before it filters itself */
+
+static int
+add_warden_xdp(scmp_filter_ctx f)
+{
+	static const int command[] = {BPF_MAP_UPDATE_ELEM, BPF_LINK_CREATE};
+
+	for (size_t i = 0; i < sizeof command / sizeof *command; i++)
+		if (add_when(f, SCMP_SYS(bpf), 0, UINT32_MAX, (unsigned)command[i]) < 0)
+			return -1;
+	if (add_when(f, SCMP_SYS(socket), 0, UINT32_MAX, AF_XDP) < 0)
+		return -1;
+	return add_warden(f);
+}
+
 /* The other one's: of the host's tables it asks for addresses, and it makes threads, no child. */
 static int
 add_ward(scmp_filter_ctx f)
@@ -241,10 +261,18 @@ err:
 	return -1;
 }
 
+void
+sysfilter_xdp(void)
+{
+	xdp = true;
+}
+
 int
 sysfilter_warden(void)
 {
-	return process(keeping, add_warden, NULL);
+	if (xdp)
+		return process(keeping, add_warden_xdp, NULL);
+	return process(keeping, add_warden, hostile_in_warden);
 }
 
 int

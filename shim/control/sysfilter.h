@@ -13,6 +13,9 @@
 int sysfilter_warden(void);
 int sysfilter_ward(void);
 
+/** sysfilter_xdp(): before sysfilter_warden(): it is to open AF_XDP sockets, too (xdpprog.h). */
+void sysfilter_xdp(void);
+
 /** sysfilter_worker(): the calling thread keeps what moving packets takes: descriptors it has are read, written and waited for; nothing is
  * opened, made or configured.  Number of calls that pass, or -1 and errno. */
 int sysfilter_worker(void);

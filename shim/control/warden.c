@@ -14,8 +14,10 @@
 #include "privs.h"
 #include "reread.h"
 #include "rundir.h"
+#include "sysfilter.h"
 #include "warden.h"
 #include "warden_msg.h"
+#include "xdpprog.h"
 
 #define LINES 64 /* of the log, before requests are looked at again */
 
@@ -79,6 +81,20 @@ take(struct warden *w, bool hold, struct warden_reply *a)
 	w->take++;
 }
 
+/* A NIC that came back is not always as it was when it was looked at before the start. */
+static int
+open_xdp(const struct warden *w, const struct nic_info *info, enum edge_fd what)
+{
+	char why[512];
+
+	if (nic_xdp_check(nic_netns(w->nic), info->lower, info->mtu, why, sizeof why) < 0) {
+		log_warnx("%s", why);
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return edge_xdp_fd(info->lower, nic_netns(w->nic), what);
+}
+
 static int
 open_for_edge(const struct warden *w, enum edge_fd what)
 {
@@ -91,6 +107,8 @@ open_for_edge(const struct warden *w, enum edge_fd what)
 	if (what == EDGE_FD_TAP || what == EDGE_FD_TAP_QUEUE || what == EDGE_FD_TAP_ASK)
 		return edge_tap_fd(w->env->nic->name, nic_host_netns(w->nic), what);
 	nic_info(w->nic, &info);
+	if (w->env->o->lower == LOWER_XDP)
+		return open_xdp(w, &info, what);
 	return edge_packet_fd(info.lower, nic_netns(w->nic), what);
 }
 
@@ -121,8 +139,16 @@ listen_at(struct warden *w, struct warden_reply *a)
 		close(fd);
 		fd = -1;
 	}
+	if (fd >= 0 && !w->listened && o->lower == LOWER_XDP && xdpprog_load() < 0) {
+		snprintf(a->why, sizeof a->why,
+		    "--lower xdp: the kernel takes no XDP program from us: %s", strerror(errno));
+		close(fd);
+		return -1;
+	}
 	if (fd >= 0 && !w->listened) {
 		nic_aside_load();
+		if (o->lower == LOWER_XDP)
+			sysfilter_xdp();
 		if (privs_warden() < 0)
 			fatal("cannot give up capabilities");
 		privs_kept(kept, sizeof kept);

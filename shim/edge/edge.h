@@ -39,6 +39,10 @@ enum edge_fd {
 	EDGE_FD_RECV_ALL,
 	EDGE_FD_TAP_QUEUE,  /* the same as EDGE_FD_TAP, of a TAP made for several queues: one more of them */
 	EDGE_FD_RECV_RING,
+	EDGE_FD_ASK,
+	EDGE_FD_XDP,        /* xdpprog_socket() */
+	EDGE_FD_XDP_DRIVER, /* xdpprog_hang() */
+	EDGE_FD_XDP_GENERIC,
 	EDGE_FD_MAX
 };
 
@@ -48,7 +52,7 @@ struct edge_opener {
 };
 
 struct edge_ops {
-	const char *name;                                /* "tap", "packet", "ring", "pcap", "mem" */
+	const char *name;                                /* "tap", "packet", "ring", "xdp", "pcap", "mem" */
 	int (*bind)(struct edge *e);                     /* 0, or -1 and errno; logs what failed */
 	void (*unbind)(struct edge *e);                  /* on return nobody holds the device */
 	int (*restart)(struct edge *e);                  /* begin to pass packets */
@@ -128,6 +132,7 @@ edge_send(struct edge *e, struct burst *b)
 enum edge_lower {
 	LOWER_PACKET, /* lower_packet.c, by messages */
 	LOWER_RING,   /* the same, reading from a ring */
+	LOWER_XDP,    /* lower_xdp.c */
 };
 
 /*
@@ -171,6 +176,15 @@ int edge_packet_fd(const char *name, int netns_fd, enum edge_fd what);
 /** edge_packet_share(e, first): ${e} is one of several edges of one NIC, which share what comes in by fanout.h: ${first}, which is bound before
  * the others and outlives them.  Before the first bind.  Where the kernel cannot share, ${first} gets all. */
 void edge_packet_share(struct edge *e, struct edge *first);
+
+/*
+ * lower_xdp.c: the wire by AF_XDP, on a NIC with one queue and of an MTU of at most XSK_MTU.  Frames for other hosts are not taken; longer ones than
+ * the NIC's MTU are refused (EDGE_ERROR).  What a sender left to do is not seen, and the edge leaves nothing to do.  edge_look() follows
+ * the NIC's MTU and MAC.
+ */
+struct edge *edge_xdp_new(const char *name, int netns_fd);
+/** edge_xdp_fd(name, netns_fd, what): what such an edge opens. */
+int edge_xdp_fd(const char *name, int netns_fd, enum edge_fd what);
 
 /*
  * edge_pcap.c: a capture file in, another out; either may be NULL.  Time stamps in pkt->ts_ns, numbers in pkt->number.

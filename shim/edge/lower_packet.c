@@ -94,6 +94,8 @@ edge_packet_fd(const char *name, int netns_fd, enum edge_fd what)
 		return pksock_receive(netns_fd, index, PKSOCK_REST);
 	case EDGE_FD_RECV_ALL:
 		return pksock_receive(netns_fd, index, PKSOCK_ALL);
+	case EDGE_FD_ASK:
+		return pksock_ask(netns_fd, index);
 	case EDGE_FD_RECV_RING:
 		return pksock_ring(netns_fd, index);
 	default:

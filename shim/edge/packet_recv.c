@@ -191,13 +191,15 @@ packet_recv_lost(struct packet_recv *r)
 int
 packet_recv_look(struct packet_recv *r)
 {
-	uint64_t taken = __atomic_load_n(&r->taken, __ATOMIC_RELAXED), lost = packet_recv_lost(r);
+	uint64_t taken, lost = packet_recv_lost(r);
 	bool stands;
 
 	if (!r->ring.map)
 		return 0;
-	/* frames are thrown away while there is room for them */
-	stands = lost > r->looked_lost && taken == r->looked_taken && rxring_empty(&r->ring);
+	/* frames are thrown away while there is room for them; what was taken is asked last, or the worker could empty a full ring meanwhile */
+	stands = lost > r->looked_lost && rxring_empty(&r->ring);
+	taken = __atomic_load_n(&r->taken, __ATOMIC_SEQ_CST);
+	stands = stands && taken == r->looked_taken;
 	r->looked_taken = taken;
 	r->looked_lost = lost;
 	return stands ? -1 : 0;

@@ -151,6 +151,16 @@ pksock_ring(int netns, int ifindex)
 	return fd;
 }
 
+int
+pksock_ask(int netns, int ifindex)
+{
+	int fd = make(netns);
+
+	if (fd != -1 && (take_multicast(fd, ifindex) == -1 || bind_to(fd, ifindex, 0) == -1))
+		return close_failed(fd);
+	return fd;
+}
+
 static int
 make_send(int netns, int ifindex, int option)
 {

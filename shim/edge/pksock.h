@@ -25,6 +25,9 @@ int pksock_receive(int netns, int ifindex, enum pksock_take take);
 /** pksock_ring(netns, ifindex): the same for every frame, in a ring as rxring.h has it. */
 int pksock_ring(int netns, int ifindex);
 
+/** pksock_ask(netns, ifindex): one that neither receives nor sends: as long as it is there, the NIC takes every multicast. */
+int pksock_ask(int netns, int ifindex);
+
 /** pksock_send(netns, ifindex): a non-blocking socket that only sends, past the queueing discipline. */
 int pksock_send(int netns, int ifindex);
 

@@ -33,6 +33,8 @@ refused 2 "name" -i a/b
 refused 2 "name" -i a-name-of-more-than-fifteen
 refused 2 "crypto" -i eth0 --crypto rot13
 refused 2 "lower" -i eth0 --lower dpdk
+for way in auto packet ring xdp; do refused 1 "no such NIC" -n -i nosuch0 --lower $way -f "$tmp/good"; done
+[ "$(nproc)" -eq 1 ] || refused 1 "with one worker" -n -i nosuch0 --lower xdp --workers 2 -f "$tmp/good"
 refused 2 "workers" -i eth0 --workers 0
 refused 2 "workers" -i eth0 --workers -1
 refused 1 "--workers 9999: there are processors for $(nproc)" -n -i nosuch0 --workers 9999 -f "$tmp/good"

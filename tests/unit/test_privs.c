@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 #include "privs.h"
 #include "sanitized.h"
+#include "sysfilter.h"
 
 static const struct lowuser nobody = {"60999", 60999, 60998};
 static int root = -1; /* of the next ward */
@@ -317,6 +319,52 @@ to_root(void)
 	(void)!setuid(0);
 }
 
+static long
+bpf(int command)
+{
+	union bpf_attr a = {0};
+
+	return syscall(SYS_bpf, command, &a, sizeof a);
+}
+
+static void
+loads_a_program(void)
+{
+	(void)bpf(BPF_PROG_LOAD);
+}
+
+static int
+warden_with_xdp(void)
+{
+	sysfilter_xdp();
+	return privs_warden();
+}
+
+/* The two commands get as far as the kernel, which has something else to say about what they ask. */
+static void
+xdp_work(void)
+{
+	CHECK(bpf(BPF_MAP_UPDATE_ELEM) == -1 && errno != ENOSYS);
+	CHECK(bpf(BPF_LINK_CREATE) == -1 && errno != ENOSYS);
+	CHECK(bpf(BPF_PROG_LOAD) == -1 && errno == ENOSYS);
+	CHECK(bpf(BPF_MAP_CREATE) == -1 && errno == ENOSYS);
+	CHECK(bpf(BPF_PROG_ATTACH) == -1 && errno == ENOSYS);
+	CHECK(socket(AF_XDP, SOCK_DGRAM, 0) == -1 && errno != ENOSYS);
+}
+
+static void
+xdp_without_the_word(void)
+{
+	CHECK(socket(AF_XDP, SOCK_RAW, 0) == -1 && errno == ENOSYS);
+}
+
+static void
+xdp_takes_two_commands(void **s)
+{
+	assert_int_equal(in_child(warden_with_xdp, xdp_work), 0);
+	assert_int_equal(in_child(privs_warden, xdp_without_the_word), 0);
+}
+
 static void
 they_keep_little(void **s)
 {
@@ -367,7 +415,8 @@ data_stays_data(void **s)
 static void
 crimes_end_it(void **s)
 {
-	static void (*const crimes[])(void) = {a_shell, a_module, to_another_namespace, to_root};
+	static void (*const crimes[])(void) = {
+	    a_shell, a_module, to_another_namespace, to_root, loads_a_program};
 
 	for (size_t i = 0; i < sizeof crimes / sizeof *crimes; i++) {
 		int st = in_child(ward, crimes[i]);
@@ -416,6 +465,7 @@ main(void)
 	    cmocka_unit_test(no_file_is_there),
 	    cmocka_unit_test(data_stays_data),
 	    cmocka_unit_test(crimes_end_it),
+	    cmocka_unit_test(xdp_takes_two_commands),
 	    cmocka_unit_test(a_worker_moves_packets),
 	    cmocka_unit_test(a_worker_does_nothing_else),
 	};

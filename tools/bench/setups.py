@@ -87,6 +87,9 @@ class Bits(Setup):
                 self.b: lab.write(f"{self.name}-b.conf", self.conf("10.9.0.2", "10.9.0.1", "0x2001:0x1001", back))}
 
     def connect(self, lab):
+        if "xdp" in " ".join(self.options):  # it wants tags where they were
+            for space in (self.a, self.b):
+                lab.at(space, "ethtool", "-K", "eth0", "rxvlan", "off")
         empty, files, started = lab.write("empty.conf", "# nothing yet\n"), self.files(lab), []
         for space, conf in files.items():
             home = lab.path(f"{space}.d")
