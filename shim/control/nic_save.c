@@ -14,6 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <linux/if_addr.h>
+#include <linux/neighbour.h>
+#include <linux/nexthop.h>
+#include <linux/rtnetlink.h>
 #include "bootid.h"
 #include "log.h"
 #include "nic_int.h"
@@ -74,9 +78,25 @@ list_json(const struct netlink_list *l)
 	return a;
 }
 
-/* ${head}: the protocol's header that has to be there. */
+/* The header that a message of that kind begins with. */
+static size_t
+head_of(uint16_t type)
+{
+	switch (type) {
+	case RTM_NEWADDR:
+		return sizeof(struct ifaddrmsg);
+	case RTM_NEWNEXTHOP:
+		return sizeof(struct nhmsg);
+	case RTM_NEWROUTE:
+		return sizeof(struct rtmsg);
+	default:
+		return sizeof(struct ndmsg);
+	}
+}
+
+/* Messages of ${kind} or ${other} and no others. */
 static int
-list_from(const json_t *a, size_t head, struct netlink_list *l)
+list_from(const json_t *a, uint16_t kind, uint16_t other, struct netlink_list *l)
 {
 	_Alignas(struct nlmsghdr) uint8_t buf[32768];
 	struct nlmsghdr *m = (void *)buf;
@@ -87,8 +107,9 @@ list_from(const json_t *a, size_t head, struct netlink_list *l)
 	{
 		ssize_t n = json_is_string(v) ? hex_to(json_string_value(v), buf, sizeof buf) : -1;
 
-		if (n < (ssize_t)(sizeof *m + head) || m->nlmsg_len != (size_t)n ||
-		    netlink_list_add(l, m) == -1)
+		if (n < (ssize_t)sizeof *m || m->nlmsg_len != (size_t)n ||
+		    (m->nlmsg_type != kind && m->nlmsg_type != other) ||
+		    (size_t)n < sizeof *m + head_of(m->nlmsg_type) || netlink_list_add(l, m) == -1)
 			return -1;
 	}
 	return 0;
@@ -265,10 +286,10 @@ state_from(json_t *j, struct nic_state *st)
 	st->way = (enum nic_way)w;
 	st->saved_ms = (uint64_t)saved;
 	snprintf(st->lower, sizeof st->lower, "%s", lower);
-	/* the smallest header of each kind: ifaddrmsg 8, nhmsg 8, ndmsg 12 */
-	if (link_from(link, &st->conf.link) == -1 || list_from(addr, 8, &st->conf.addr) == -1 ||
-	    list_from(route, 8, &st->conf.route) == -1 ||
-	    list_from(neigh, 12, &st->conf.neigh) == -1)
+	if (link_from(link, &st->conf.link) == -1 ||
+	    list_from(addr, RTM_NEWADDR, RTM_NEWADDR, &st->conf.addr) == -1 ||
+	    list_from(route, RTM_NEWROUTE, RTM_NEWNEXTHOP, &st->conf.route) == -1 ||
+	    list_from(neigh, RTM_NEWNEIGH, RTM_NEWNEIGH, &st->conf.neigh) == -1)
 		return -1;
 	json_array_foreach(sysctl, i,
 	    v) if (!json_is_string(v) ||
