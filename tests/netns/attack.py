@@ -7,7 +7,7 @@
   sizes     ESP and AH of every length, IP headers that lie about theirs
   flows     clear UDP, each datagram another flow  ports    clear UDP and TCP to every port
   martian   from addresses nobody can have, and with a source route
-  arp       answers nobody asked for: HOST's neighbours are here
+  arp nd    answers nobody asked for: HOST's neighbour FROM is here
   fragments pieces of datagrams that never end
 """
 import ipaddress
@@ -90,6 +90,13 @@ elif kind == "arp":
     mine, asked = mac(src_mac), ipaddress.ip_address(source).packed
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + mine + asked + mac(dst_mac) + ipaddress.ip_address(host).packed
     link, packets = mac(dst_mac) + mine + b"\x08\x06", [body]
+elif kind == "nd":
+    ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(host).packed
+    # an advertisement that overrides (RFC 4861 4.4), with the address of the link
+    body = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + ends[:16] + b"\2\1" + mac(src_mac)
+    body = body[:2] + struct.pack("!H", checksum(ends + struct.pack("!II", len(body), 58) + body)) + body[4:]
+    link = mac(dst_mac) + mac(src_mac) + b"\x86\xdd"
+    packets = [struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + ends + body]
 elif kind == "fragments":
     packets = [ip(source, host, rnd.choice((17, 50)), bytes(600), ident=rnd.randrange(65536), frag=0x2000 | rnd.choice((0, 0, 75)))
                for _ in range(N)]

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/faultlib.sh"
 : "${ATTACK_RATE:=2000}" "${ATTACK_S:=1}" "${ATTACKS:=spi jump sizes flows arp}"
-[ "$ATTACKS" != all ] || ATTACKS='spi icv replay jump sizes flows ports martian fragments arp'
+[ "$ATTACKS" != all ] || ATTACKS='spi icv replay jump sizes flows ports martian fragments arp nd'
 begin "attacks from the wire, $ATTACK_RATE frames a second"
 bed
 # (the bridge's own look at IP headers would keep the worst from us)
@@ -29,23 +29,45 @@ lines() { wc -l <"$tmp/bitsd-a.log"; }
 declare -A expected=([spi]=unknown_spi [icv]=auth_failed [replay]=replay_ [jump]=auth_failed [sizes]=. [flows]=clear_denied\|policy
 	[ports]=clear_denied\|policy [martian]=. [fragments]=frag)
 
+# a and b have IPv6 too, protected
+sixth()
+{
+	new_key 4
+	new_key 5
+	sa transport fd09::1 fd09::2 0x1006 0x2006 "${key[4]}" "${key[5]}" >>"$tmp/a.conf"
+	sa transport fd09::2 fd09::1 0x2006 0x1006 "${key[5]}" "${key[4]}" >>"$tmp/b.conf"
+	echo 'flow esp transport from fd09::1 to fd09::2' >>"$tmp/a.conf"
+	echo 'flow esp transport from fd09::2 to fd09::1' >>"$tmp/b.conf"
+	at a ip addr add fd09::1/64 dev eth0 nodad
+	at b ip addr add fd09::2/64 dev eth0 nodad
+	load a "$tmp/a.conf"
+	load b "$tmp/b.conf"
+	reach a fd09::2
+}
+# the host believes it, as it would without a bump, and sends what is for b to the attacker: sealed
+spoofed() # KIND ADDRESS
+{
+	at a ip neigh show "$2" | grep -q 02:00:00:00:00:0e || fail "$1: the host does not believe it, so this shows nothing"
+	unsniff spoof
+	[ "$(frames spoof "$ESP")" -gt 0 ] || fail "$1: nothing comes to the attacker, so this shows nothing"
+	[ "$(frames spoof "$CLEAR")" -eq 0 ] || fail "$1: the attacker got $(frames spoof "$CLEAR") frames in clear"
+	ok "$1: $(frames spoof "$ESP") packets come to the attacker, all of them sealed"
+	at a ip neigh flush dev eth0
+}
+
 attack()
 {
 	local kind=$1 from to ticks loud heard lost all n what
+	local -a from_to=(10.9.0.2 10.9.0.1)
 	drops_all >"$tmp/before"
-	[ "$kind" != arp ] || sniff spoof m eth0 'ether src 02:00:00:00:00:0a and not arp'
+	[ "$kind" != nd ] || from_to=(fd09::2 fd09::1)
+	[ "$kind" != nd ] || sixth
+	case $kind in arp | nd) sniff spoof m eth0 "ether src 02:00:00:00:00:0a and not arp and not $ND and not $MLD" ;; esac
 	from=$(uptime_now) ticks=$(cpu_of) loud=$(lines) heard=$(strange)
-	background attack m python3 "$here/attack.py" eth0 "$kind" 02:00:00:00:00:0e 02:00:00:00:00:0a 10.9.0.2 10.9.0.1 0x2001 "$tmp/seen.pcap" "$ATTACK_S" "$ATTACK_RATE"
+	background attack m python3 "$here/attack.py" eth0 "$kind" 02:00:00:00:00:0e 02:00:00:00:00:0a "${from_to[@]}" 0x2001 "$tmp/seen.pcap" "$ATTACK_S" "$ATTACK_RATE"
+	[ "$kind" != nd ] || at a ping -q -f -w "$ATTACK_S" fd09::2 >/dev/null 2>&1 || :
 	finished attack 60 || fail "$kind: $(cat "$tmp/attack.log")"
-	if [ "$kind" = arp ]; then
-		# the host believes it, as it would without a bump, and sends what is for b to the attacker: sealed
-		at a ip neigh show 10.9.0.2 | grep -q 02:00:00:00:00:0e || fail "arp: the host does not believe it, so this shows nothing"
-		unsniff spoof
-		[ "$(frames spoof "$ESP")" -gt 0 ] || fail "arp: nothing comes to the attacker, so this shows nothing"
-		[ "$(frames spoof "$CLEAR")" -eq 0 ] || fail "arp: the attacker got $(frames spoof "$CLEAR") frames in clear"
-		ok "arp: $(frames spoof "$ESP") packets come to the attacker, all of them sealed"
-		at a ip neigh flush dev eth0
-	fi
+	case $kind in arp | nd) spoofed "$kind" "${from_to[0]}" ;; esac
 	to=$(uptime_now)
 	ticks=$(($(cpu_of) - ticks))
 	within 30 whole || fail "$kind: the traffic does not come back"
@@ -58,7 +80,7 @@ attack()
 		"$(awk -v t=$ticks -v a="$from" -v b="$to" 'BEGIN {printf "%d", t / (b - a)}')" "$what")
 	[ "$(leaked)" -eq 0 ] || fail "$kind: $(leaked) frames leaked"
 	[ $(($(lines) - loud)) -le $((40 * (ATTACK_S + 3))) ] || fail "$kind: $(($(lines) - loud)) lines in the log"
-	if [ "$kind" != arp ]; then
+	if [ "$kind" != arp ] && [ "$kind" != nd ]; then
 		[ "$(strange)" -eq "$heard" ] || fail "$kind: the host heard $(($(strange) - heard)) of it"
 		grep -qE "${expected[$kind]}" <<<"$what" || fail "$kind is not counted as ${expected[$kind]}: $what"
 		[ "$ATTACK_RATE" -eq 0 ] || [ $((20 * lost)) -le "$all" ] || fail "$line: $lost of $all good datagrams were lost"

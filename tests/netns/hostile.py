@@ -5,6 +5,7 @@
   hostile.py SOCKET huge          100 MB as one request, and headers that promise more than there may be
   hostile.py SOCKET deaf          asks for everything and for all events, and reads nothing
   hostile.py SOCKET crowd         1,000 connections at once
+  hostile.py SOCKET stranger      tries to connect, as another user
   hostile.py SOCKET nonsense      well-formed messages that ask for what is not there
 """
 import json
@@ -108,6 +109,26 @@ def crowd():
     print(f"{len(held)} connections, {refused} refused")
 
 
+def stranger():
+    # he may come as far as the socket; its own permissions are what holds him
+    top = os.path.dirname(os.path.dirname(os.path.dirname(path)))
+    for d in (top, os.path.dirname(os.path.dirname(path)), os.path.dirname(path)):
+        os.chmod(d, 0o755)
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    let_in, tries, start = 0, 0, time.monotonic()
+    while time.monotonic() - start < 2:
+        tries += 1
+        try:
+            dial().close()
+            let_in += 1
+        except PermissionError:
+            pass
+    print(f"{tries} tries, let in {let_in} times")
+    sys.exit(let_in > 0)
+
+
 def nonsense():
     asks = [None, [], 5, {}, {"verb": 5}, {"verb": "nothing"}, {"verb": "load"}, {"verb": "load", "text": "\0" * 1000},
             {"verb": "load", "text": "flow " * 100000}, {"verb": "load", "text": "x = \"$x\"\nflow from $x to $x\n"},
@@ -126,4 +147,4 @@ def nonsense():
 
 path = sys.argv[1]
 os.nice(5)  # the attacker's share of this machine is not what is tested
-{"garbage": garbage, "half": half, "huge": huge, "deaf": deaf, "crowd": crowd, "nonsense": nonsense}[sys.argv[2]]()
+{"garbage": garbage, "half": half, "huge": huge, "deaf": deaf, "crowd": crowd, "stranger": stranger, "nonsense": nonsense}[sys.argv[2]]()

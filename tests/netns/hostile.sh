@@ -20,14 +20,18 @@ background echo b python3 "$here/reload.py" echo 10.9.0.2 7000
 within 5 grep -q listening "$tmp/echo.log" || fail "no echo"
 background flow a python3 "$here/reload.py" flow 10.9.0.2 7000 "$tmp/end"
 
+# what it costs, with the good traffic beside it, is told with each attack
+cpu_of() { awk '{print ($14 + $15) * 10}' "/proc/${pid[bitsd-a]}/stat"; } # ms
+now_ms() { awk '{printf "%d", $1 * 1000}' /proc/uptime; }
 attack()
 {
-	local k
+	local k from cpu
+	from=$(now_ms) cpu=$(cpu_of)
 	for k in "$@"; do background "$k" a python3 "$here/hostile.py" "$(sock a)" "$k"; done
 	for k in "$@"; do
 		show a "hostile client: $k"
 		finished "$k" 60 || fail "$k: $(cat "$tmp/$k.log")"
-		ok "$k: $(cat "$tmp/$k.log")"
+		ok "$k: $(cat "$tmp/$k.log"); CPU $((100 * ($(cpu_of) - cpu) / ($(now_ms) - from))) %"
 	done
 	# who asks properly is answered, at the latest when the slow ones have been cut
 	within 15 answers a || fail "ipsecctl gets no answer any more"
@@ -35,6 +39,7 @@ attack()
 attack nonsense
 attack huge
 attack crowd
+attack stranger
 attack garbage deaf half
 touch "$tmp/end"
 finished flow 20 || fail "$(cat "$tmp/flow.log")"

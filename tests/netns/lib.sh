@@ -249,7 +249,7 @@ clean_logs()
 {
 	local f
 	for f in "$tmp"/bitsd-*.log; do
-		if grep -qE 'AddressSanitizer|LeakSanitizer|runtime error:' "$f"; then
+		if grep -qE '(Address|Leak|Thread)Sanitizer|runtime error:' "$f"; then
 			fail "a sanitizer speaks in ${f##*/}"
 		fi
 		for k in "${key[@]}"; do
