@@ -5,6 +5,7 @@
 #   10.9.0.1/24  eth0 ---- wa [br0] wb ---- eth0  10.9.0.2/24
 #   fd09::1/64   ring                       xdp   fd09::2/64
 . "$(dirname "$0")/lib.sh"
+command -v ethtool >/dev/null || skip "ethtool is not installed (sudo tools/deps)"
 begin "a receive ring on one host, AF_XDP on the other"
 MB=3
 

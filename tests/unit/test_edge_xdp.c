@@ -15,6 +15,7 @@
 #include "edge.h"
 #include "frame.h"
 #include "netlab.h"
+#include "xdpprog.h"
 #include "xsk.h"
 
 /* A wire: our NIC w0, the peer's end w1.  The peer is a packet socket, and what it sends has nothing left to do. */
@@ -406,5 +407,9 @@ main(void)
 
 	if (status != 0)
 		return status;
+	if (xdpprog_load() == -1) {
+		perror("skipped: an XDP program");
+		return 77;
+	}
 	return cmocka_run_group_tests_name("edge_xdp", tests, NULL, NULL);
 }
