@@ -1,6 +1,7 @@
 /* links: bits_control bits_base */
 /*
- * What the kernel tells of a link, with attributes of any kind and length: names end, nothing outside the message is read.
+ * What the kernel tells of a link, with attributes of any kind and length: names end, nothing outside the message, which is padded as the kernel's
+ * are, is read.
  */
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
@@ -16,7 +17,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct nlmsghdr *m;
 	struct nic_link l;
 
-	if (len > 30000 || (m = calloc(1, size)) == NULL)
+	if (len > 30000 || (m = calloc(1, MNL_ALIGN(size))) == NULL)
 		return 0;
 	m->nlmsg_len = (uint32_t)size;
 	m->nlmsg_type = RTM_NEWLINK;

@@ -49,6 +49,22 @@ ecn(int in, int out)
 	return figure4[in][out];
 }
 
+/* A fragment that is the whole (RFC 6946): its header, 8 octets, is taken away where IPsec is to look behind it. */
+static bool
+atomic(uint32_t len)
+{
+	uint8_t next = inner[6];
+
+	for (uint32_t i = 40; i + 8 <= len; i += inner[i + 1] * 8u + 8) {
+		if (next == IPPROTO_FRAGMENT)
+			return (get16(inner + i + 2) & 0xfff9) == 0;
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+			return false;
+		next = inner[i];
+	}
+	return false;
+}
+
 static void
 check(uint8_t tos, uint32_t len, int n)
 {
@@ -64,6 +80,10 @@ check(uint8_t tos, uint32_t len, int n)
 	if (s->consumed[DIR_IN])
 		return; /* put together from fragments: fuzz_frag's matter */
 	assert_true(total <= len);
+	if (six && (uint32_t)n < 14 + total && atomic(len)) {
+		assert_int_equal((14 + total - (uint32_t)n) % 8, 0);
+		return;
+	}
 	assert_int_equal(n, 14 + total);
 	assert_int_equal(is, ecn(was, tos & 3));
 	if (six) {
