@@ -92,7 +92,7 @@ struct pkt {
 	struct pkt *next;      /* free list, or a queue that holds it */
 };
 
-#define BURST_MAX 64
+#define BURST_MAX 128
 
 struct burst {
 	unsigned n;

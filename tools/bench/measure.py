@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import statistics
 import subprocess
 import threading
 import time
@@ -30,6 +31,40 @@ def process_cpu(pids):
             raise Failed("a daemon is gone") from e
         total += int(fields[11]) + int(fields[12])
     return total / TICK
+
+
+def calls(cpu, seconds):
+    """A child that says on a pipe how many system calls of 512 octets it made on that processor."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.sched_setaffinity(0, {cpu})
+            zero, n, end = os.open("/dev/zero", os.O_RDONLY), 0, time.monotonic() + seconds
+            while time.monotonic() < end:
+                for _ in range(1000):
+                    os.read(zero, 512)
+                n += 1000
+            os.write(write, str(n).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    return child, read
+
+
+def together(seconds=0.5):
+    """How many times one processor's system calls do all of them make at a time?  Fewer than there are where they are threads of one core."""
+    def of(cpus):
+        total = 0
+        for child, read in [calls(c, seconds) for c in cpus]:
+            with os.fdopen(read, "rb") as f:
+                total += int(f.read() or b"0")
+            os.waitpid(child, 0)
+        return total
+
+    cpus = sorted(os.sched_getaffinity(0))
+    one = statistics.mean(of([c]) for c in cpus)
+    return of(cpus) / one if one else None
 
 
 def percentile(values, p):

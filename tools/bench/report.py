@@ -63,7 +63,10 @@ def median(entry, number):
 def table(doc, out=sys.stdout):
     shown = [c for c in COLUMNS if any(median(e, c[0]) is not None for e in doc["configurations"].values())]
     m = doc["machine"]
-    print(f"{m['cores']} cores ({m['cpu']}), Linux {m['kernel']}, {m['date']}; medians; the same cores run both hosts, both daemons and the traffic\n", file=out)
+    print(f"{m['cores']} cores ({m['cpu']}), Linux {m['kernel']}, {m['date']}; medians; the same cores run both hosts, both daemons and the traffic", file=out)
+    if m.get("together"):
+        print(f"together they make {m['together']:.2f} times the system calls that one of them makes alone", file=out)
+    print(file=out)
     print(f"{'':28} {'of raw':>9} {'no-offl.':>9}" + "".join(f" {c[1]:>11}" for c in shown), file=out)
     for name, e in doc["configurations"].items():
         if not e["numbers"]:

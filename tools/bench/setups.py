@@ -57,14 +57,17 @@ class Bits(Setup):
     """Two bumps.  ${suite}: what stands behind the SPIs, with a place for each pair of keys."""
     group = "bits"
 
-    def __init__(self, name, text, build, backend, suite, proto="esp", options=()):
+    def __init__(self, name, text, build, backend, suite, proto="esp", options=(), preload=None):
         super().__init__(name, text)
         self.build, self.backend, self.suite, self.proto, self.options = build, backend, suite, proto, options
+        self.preload = preload and os.path.join(build, preload)
 
     def missing(self):
         for program in ("shim/bitsd", "tools/ipsecctl"):
             if not os.access(os.path.join(self.build, program), os.X_OK):
                 return f"no {program} in {self.build} (build first)"
+        if self.preload and not os.path.exists(self.preload):
+            return f"no {self.preload} (build first: --target bits_bench_nullcipher)"
         return None
 
     def conf(self, mine, other, spi, keys):
@@ -97,7 +100,7 @@ class Bits(Setup):
             lab.adopt(f"{space}-nic")
             daemon = lab.start(space, os.path.join(self.build, "shim/bitsd"), "-d", "-i", "eth0", "-f", empty, "--run-dir", f"{home}/run",
                                "--state-dir", f"{home}/state", "--nic-netns", f"{space}-nic", "--crypto", self.backend or "auto",
-                               *self.options, log=f"{space}.log")
+                               *self.options, log=f"{space}.log", env={"LD_PRELOAD": self.preload} if self.preload else None)
             self.pids.append(daemon.pid)
             started.append((daemon, [os.path.join(self.build, "tools/ipsecctl"), "-S", f"{home}/run/eth0.sock"], conf, space))
         for daemon, ctl, conf, space in started:
@@ -249,6 +252,8 @@ def all_setups(build, options=()):
     for name, text, suite, proto in ESP:
         for backend in ("ipsec-mb", "openssl"):
             found.append(Bits(f"bits_{name}_{'imb' if backend == 'ipsec-mb' else 'ossl'}", f"bitsd, {text}, {backend}", build, backend, suite, proto, options))
+        if name == "esp_gcm128":  # what is left without the cipher's time
+            found.append(Bits("bits_esp_nocipher", "bitsd, ESP, payload moved as it is", build, "ipsec-mb", suite, proto, options, "tools/nullcipher.so"))
     return found + [WireGuard("wireguard_go", "wireguard-go"), OpenVpn("openvpn", "OpenVPN, AES-128-GCM, TLS"),
                     StrongSwan("strongswan_gcm128", "strongSwan kernel-libipsec, AES-128-GCM", "aes128gcm16-curve25519"),
                     StrongSwan("strongswan_cbc_sha256", "strongSwan kernel-libipsec, AES-128-CBC, HMAC-SHA-256", "aes128-sha256-curve25519")]
