@@ -32,6 +32,7 @@
 	262144 /* a host with 100,000 SAs in use keeps its flows; untouched pages cost nothing */
 #define EDGE_FDS_MAX 16
 #define TURNS	     4	 /* bursts of a side that has more, before epoll is asked about the other */
+#define UNSENT_MS    1	 /* until a wire that was full is asked again */
 #define DRAIN_BURSTS 256 /* an attacker who keeps sending must not keep a restart from happening */
 
 enum side { UPPER = 0, LOWER = 1 };
@@ -175,11 +176,13 @@ send_injected(struct worker *w)
 	capture_off(w);
 }
 
-/* ms until a packet has waited too long for its SA. */
+/* ms until a packet has waited too long for its SA, or the wire may take what it did not; -1: nothing waits. */
 static int
 patience(const struct worker *w)
 {
-	return acquire_held(w->walk.acquire) ? acquire_left(w->walk.acquire, mono_ms()) : -1;
+	int ms = acquire_held(w->walk.acquire) ? acquire_left(w->walk.acquire, mono_ms()) : -1;
+
+	return w->env.lower->unsent && (ms < 0 || ms > UNSENT_MS) ? UNSENT_MS : ms;
 }
 
 /* A new generation, or time, may be what held packets waited for. */
@@ -232,6 +235,8 @@ wait_for_packets(struct worker *w, bool block)
 		rcu_thread_offline();
 		n = epoll_wait(w->epfd, ev, EDGE_FDS_MAX + 1, patience(w));
 		rcu_thread_online();
+		if (n == 0 && w->env.lower->unsent)
+			ready |= 1u << LOWER;
 	}
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.u32 <= LOWER) {
@@ -308,7 +313,8 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 
-	prctl(PR_SET_NAME, "bits-worker"); /* pthread_setname_np() would look for /proc, which bitsd has left */
+	prctl(PR_SET_NAME,
+	    "bits-worker"); /* pthread_setname_np() would look for /proc, which bitsd has left */
 	w->walk.rng = rng_system();
 	if (privs_worker() < 0)
 		fatal("a worker cannot give up what it does not need");

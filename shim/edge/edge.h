@@ -76,6 +76,7 @@ struct edge {
 	bool bound;
 	bool running;
 	bool more;    /* the last burst ended before the device was empty, for sure or probably: set by receive */
+	bool unsent;  /* the device has not taken all that was sent: receive asks it again, even if nothing comes */
 	bool offload; /* takes super-frames and missing checksums (struct vnet); the others are never given any */
 	struct edge_opener opener; /* of a TAP or packet edge */
 };

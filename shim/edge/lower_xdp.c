@@ -51,6 +51,7 @@ xdp_unbind(struct edge *e)
 		close(k->ask);
 	k->ask = k->link = -1;
 	e->bound = e->running = false;
+	e->unsent = false;
 }
 
 static int
@@ -259,6 +260,7 @@ kick(struct edge_xdp *k)
 		if (k->x.zerocopy)
 			break; /* the driver goes on by itself */
 	}
+	k->e.unsent = !k->down && !xskring_taken(tx);
 	return lost;
 }
 
