@@ -298,33 +298,16 @@ packet_free(struct edge *e)
 	free(k);
 }
 
-static const struct edge_ops packet_ops = {
-    .name = "packet",
-    .bind = packet_bind,
-    .unbind = packet_unbind,
-    .restart = packet_restart,
-    .pause = packet_pause,
-    .recv_burst = packet_take,
-    .send_burst = packet_send,
-    .fds = packet_fds,
-    .caps = packet_caps,
-    .free = packet_free,
-    .look = packet_look,
-};
-
-static const struct edge_ops ring_ops = {
-    .name = "ring",
-    .bind = packet_bind,
-    .unbind = packet_unbind,
-    .restart = packet_restart,
-    .pause = packet_pause,
-    .recv_burst = packet_take,
-    .send_burst = packet_send,
-    .fds = packet_fds,
-    .caps = packet_caps,
-    .free = packet_free,
-    .look = packet_look,
-};
+/* They differ in how frames come in, which packet_recv knows. */
+#define OPS(NAME)                                                                                  \
+	{                                                                                          \
+		.name = (NAME), .bind = packet_bind, .unbind = packet_unbind,                      \
+		.restart = packet_restart, .pause = packet_pause, .recv_burst = packet_take,       \
+		.send_burst = packet_send, .fds = packet_fds, .caps = packet_caps,                 \
+		.free = packet_free, .look = packet_look,                                          \
+	}
+static const struct edge_ops packet_ops = OPS("packet");
+static const struct edge_ops ring_ops = OPS("ring");
 
 void
 edge_packet_ring(struct edge *e)

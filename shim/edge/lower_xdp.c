@@ -6,11 +6,9 @@
  * host, or longer than the NIC's MTU, is told here.
  */
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "device.h"
@@ -54,15 +52,6 @@ xdp_unbind(struct edge *e)
 	e->unsent = false;
 }
 
-static int
-index_of(const char *name, int fd)
-{
-	struct ifreq ifr = {0};
-
-	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
-	return ioctl(fd, SIOCGIFINDEX, &ifr) == -1 ? -1 : ifr.ifr_ifindex;
-}
-
 int
 edge_xdp_fd(const char *name, int netns_fd, enum edge_fd what)
 {
@@ -70,14 +59,12 @@ edge_xdp_fd(const char *name, int netns_fd, enum edge_fd what)
 
 	if (ask == -1 || what == EDGE_FD_ASK)
 		return ask;
-	if ((index = index_of(name, ask)) == -1)
-		fd = -1;
-	else if (what == EDGE_FD_XDP)
+	if (what == EDGE_FD_XDP)
 		fd = xdpprog_socket(netns_fd);
-	else if (what == EDGE_FD_XDP_DRIVER || what == EDGE_FD_XDP_GENERIC)
-		fd = xdpprog_hang(netns_fd, (unsigned)index, what == EDGE_FD_XDP_GENERIC);
-	else
+	else if (what != EDGE_FD_XDP_DRIVER && what != EDGE_FD_XDP_GENERIC)
 		errno = EINVAL;
+	else if ((index = pksock_index(ask)) != -1)
+		fd = xdpprog_hang(netns_fd, (unsigned)index, what == EDGE_FD_XDP_GENERIC);
 	saved = errno;
 	close(ask);
 	errno = saved;
@@ -144,8 +131,8 @@ xdp_bind(struct edge *e)
 	struct edge_caps c = {0};
 	int index, fd, saved;
 
-	if ((k->ask = o->open(o->ctx, EDGE_FD_ASK)) == -1 ||
-	    (index = index_of(k->name, k->ask)) == -1 || (fd = o->open(o->ctx, EDGE_FD_XDP)) == -1)
+	if ((k->ask = o->open(o->ctx, EDGE_FD_ASK)) == -1 || (index = pksock_index(k->ask)) == -1 ||
+	    (fd = o->open(o->ctx, EDGE_FD_XDP)) == -1)
 		goto err;
 	what = "memory and rings";
 	device_caps(k->ask, k->name, &c);
@@ -207,17 +194,6 @@ static void
 xdp_pause(struct edge *e)
 {
 	e->running = false;
-}
-
-/* Is the NIC gone?  Its number is then no longer the socket's. */
-static bool
-check_gone(const struct edge_xdp *k)
-{
-	struct sockaddr_ll sll;
-	socklen_t len = sizeof sll;
-
-	memset(&sll, 0, sizeof sll);
-	return getsockname(k->ask, (struct sockaddr *)&sll, &len) == 0 && sll.sll_ifindex <= 0;
 }
 
 /* For us, or for many. */
@@ -286,7 +262,7 @@ xdp_take(struct edge *e, struct pktpool *pool, struct burst *b, unsigned max)
 	release(k, i);
 	if (!xskring_taken(&k->x.ring[XSK_TX]))
 		(void)kick(k);
-	if (n == 0 && check_gone(k)) {
+	if (n == 0 && pksock_gone(k->ask)) {
 		errno = ENODEV;
 		return -1;
 	}

@@ -7,6 +7,7 @@
 #include "fanout.h"
 #include "log.h"
 #include "packet_recv.h"
+#include "pksock.h"
 #include "rxring.h"
 #include "segment.h"
 #include "vnet.h"
@@ -275,18 +276,6 @@ hand_out(struct packet_recv *r, unsigned i, struct burst *b)
 	b->p[b->n++] = p;
 }
 
-/* Is the NIC gone, after we heard that it is down?  Its number is then no longer ours; the kernel does not say so otherwise. */
-static bool
-check_gone(const struct packet_recv *r)
-{
-	struct sockaddr_ll sll;
-	socklen_t len = sizeof sll;
-
-	memset(&sll, 0, sizeof sll);
-	return r->nfd > 0 && getsockname(r->fd[0], (struct sockaddr *)&sll, &len) == 0 &&
-	       sll.sll_ifindex <= 0;
-}
-
 /* A frame the kernel could not describe (a super-frame of a kind it has no vnet header for) is thrown away by it: count it. */
 static void
 say_refused(struct pktpool *pool, struct burst *b, unsigned max)
@@ -435,7 +424,7 @@ packet_recv_burst(struct packet_recv *r, struct pktpool *pool, struct burst *b, 
 	else
 		from_sockets(r, pool, b, max);
 	if (r->down && b->n == 0)
-		r->gone = r->gone || check_gone(r);
+		r->gone = r->gone || (r->nfd > 0 && pksock_gone(r->fd[0]));
 	if (r->gone && b->n == 0) {
 		errno = ENODEV;
 		return -1;

@@ -161,6 +161,27 @@ pksock_ask(int netns, int ifindex)
 	return fd;
 }
 
+int
+pksock_index(int fd)
+{
+	struct sockaddr_ll sll;
+	socklen_t len = sizeof sll;
+
+	memset(&sll, 0, sizeof sll);
+	if (getsockname(fd, (struct sockaddr *)&sll, &len) == -1)
+		return -1;
+	if (sll.sll_ifindex > 0)
+		return sll.sll_ifindex;
+	errno = ENODEV;
+	return -1;
+}
+
+bool
+pksock_gone(int fd)
+{
+	return pksock_index(fd) == -1 && errno == ENODEV;
+}
+
 static int
 make_send(int netns, int ifindex, int option)
 {

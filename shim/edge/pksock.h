@@ -8,6 +8,8 @@
 #ifndef BITS_PKSOCK_H
 #define BITS_PKSOCK_H
 
+#include <stdbool.h>
+
 enum pksock_take {
 	PKSOCK_IP4,   /* untagged (or priority tagged) IPv4 */
 	PKSOCK_IP6,   /* the same for IPv6 */
@@ -27,6 +29,13 @@ int pksock_ring(int netns, int ifindex);
 
 /** pksock_ask(netns, ifindex): one that neither receives nor sends: as long as it is there, the NIC takes every multicast. */
 int pksock_ask(int netns, int ifindex);
+
+/** pksock_index(fd): number of the NIC that a socket of these is bound to; -1 and errno, ENODEV: it is gone (its number is then no longer the
+ * socket's, and the kernel does not say so otherwise).  Any thread. */
+int pksock_index(int fd);
+
+/** pksock_gone(fd): is that NIC gone? */
+bool pksock_gone(int fd);
 
 /** pksock_send(netns, ifindex): a non-blocking socket that only sends, past the queueing discipline. */
 int pksock_send(int netns, int ifindex);
